@@ -1,0 +1,41 @@
+"""The environment, read once: the only reader of environment variables."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an installation can set. Every field has the environment variable's name behind it."""
+
+    database_url: str = ""  # DATABASE_URL; empty: the embedded server is started by `jiuyi run`
+    redis_url: str = ""  # REDIS_URL; empty: the embedded server; losing it costs latency only
+    data: Path = ROOT / "var"  # JIUYI_DATA: keys, embedded databases, demo credentials, evidence
+    port: int = 8000  # JIUYI_PORT
+    host: str = "127.0.0.1"  # JIUYI_HOST; only loopback is served without TLS
+    demo: bool = False  # JIUYI_DEMO: a demo or test hospital; only these may move the business clock
+    instance: str = ""  # JIUYI_INSTANCE: shown by /readyz so that a starter knows its own server
+    pool_size: int = 12  # JIUYI_POOL: connections of one process
+    simulators: str = ""  # JIUYI_SIMULATORS: folder with NAME.json; channels point there when set
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Tests that change the environment call `settings.cache_clear()`."""
+    env = os.environ
+    default = Settings()
+    return Settings(
+        database_url=env.get("DATABASE_URL", default.database_url),
+        redis_url=env.get("REDIS_URL", default.redis_url),
+        data=Path(env.get("JIUYI_DATA") or default.data).absolute(),
+        port=int(env.get("JIUYI_PORT", default.port)),
+        host=env.get("JIUYI_HOST", default.host),
+        demo=env.get("JIUYI_DEMO", "") == "1",
+        instance=env.get("JIUYI_INSTANCE", default.instance),
+        pool_size=int(env.get("JIUYI_POOL", default.pool_size)),
+        simulators=env.get("JIUYI_SIMULATORS", default.simulators),
+    )
