@@ -5,9 +5,11 @@ from piccolo.table import Table
 
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
+from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
+    *notifications.TABLES,
 ]
 
 APP_CONFIG = AppConfig(
