@@ -65,9 +65,7 @@ def join_running_hospital() -> None:
     data = settings().data
     path = data / "run.json"
     if not (path.exists() and running(data)):
-        raise CannotStart(
-            "没有找到数据库:请先用 jiuyi run 启动医院,或设置 DATABASE_URL(和 REDIS_URL)。"
-        )
+        raise CannotStart("没有找到数据库:请先用 jiuyi run 启动医院,或设置 DATABASE_URL(和 REDIS_URL)。")
     run = msgspec.json.decode(path.read_bytes(), type=Run)
     os.environ["DATABASE_URL"] = run.database_url
     os.environ.setdefault("REDIS_URL", run.redis_url)

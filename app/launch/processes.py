@@ -30,9 +30,7 @@ class Account(msgspec.Struct, frozen=True):
 class Child:
     """One running process, leader of a session of its own so that Ctrl-C reaches only us."""
 
-    def __init__(
-        self, name: str, popen: subprocess.Popen[bytes], *, gentle: int, firm: int
-    ) -> None:
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], *, gentle: int, firm: int) -> None:
         self.name = name
         self.popen = popen
         self.gentle = gentle

@@ -17,9 +17,7 @@ def password(data: Path, name: str) -> str:
             keep(path, secrets.token_urlsafe(24))
         return path.read_text().strip()
     except OSError as error:
-        raise CannotStart(
-            f"不能读写口令文件 {path}({error.strerror})。请用它的属主运行。"
-        ) from error
+        raise CannotStart(f"不能读写口令文件 {path}({error.strerror})。请用它的属主运行。") from error
 
 
 def keep(path: Path, text: str) -> None:

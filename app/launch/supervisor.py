@@ -130,9 +130,7 @@ class Supervisor:
 
     def start(self, task: Task, variables: dict[str, str]) -> Child:
         with open_log(self.log(task)) as output:
-            child = spawn(
-                task.name, task.argv, env=variables, log=output, cwd=ROOT, keep_open=(self.lock,)
-            )
+            child = spawn(task.name, task.argv, env=variables, log=output, cwd=ROOT, keep_open=(self.lock,))
         self.tasks = [one for one in self.tasks if one.alive()] + [child]
         return child
 
@@ -165,9 +163,7 @@ class Supervisor:
                     task = tasks[service.name]
                     raise CannotStart(self.why(task, f"{task.label}没有启动"))
             if time.monotonic() > deadline:
-                raise CannotStart(
-                    f"{READY_SECONDS:.0f} 秒内没有就绪。请查看 {self.config.data / 'log'}"
-                )
+                raise CannotStart(f"{READY_SECONDS:.0f} 秒内没有就绪。请查看 {self.config.data / 'log'}")
             time.sleep(LOOK_SECONDS)
 
     def watch(self) -> None:

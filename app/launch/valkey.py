@@ -60,9 +60,7 @@ def start_valkey(data: Path, lock: int, *, port: int = 0) -> Valkey:
     raise CannotStart(f"Valkey 没有启动:{last_line(log)}。完整记录:{log}")
 
 
-def launch(
-    directory: Path, binary: Path, account: Account | None, lock: int, log: Path, text: str
-) -> Child:
+def launch(directory: Path, binary: Path, account: Account | None, lock: int, log: Path, text: str) -> Child:
     """The configuration goes through a pipe, so that `ps` does not show the password."""
     reading, writing = os.pipe()
     os.write(writing, text.encode())

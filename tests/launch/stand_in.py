@@ -30,9 +30,7 @@ def main() -> None:
     told = Path(os.environ["JIUYI_DATA"]) / "told"
     told.mkdir(exist_ok=True)
     (told / f"{what}.json").write_text(
-        json.dumps(
-            {name: value for name, value in os.environ.items() if "JIUYI" in name or "_URL" in name}
-        )
+        json.dumps({name: value for name, value in os.environ.items() if "JIUYI" in name or "_URL" in name})
     )
     if what == "serve":
         serve()
