@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from app.kernel.errors import DomainError
 from app.kernel.settings import settings
 from app.launch import environment
 from app.launch.refusals import CannotStart
@@ -24,6 +25,9 @@ class Refusing(click.Group):
             return super().invoke(ctx)
         except CannotStart as refusal:
             click.echo(f"jiuyi: {refusal}", err=True)
+            ctx.exit(1)
+        except DomainError as refusal:
+            click.echo(f"jiuyi: {refusal.detail}({refusal.code})", err=True)
             ctx.exit(1)
 
 
@@ -64,8 +68,13 @@ def migrate() -> None:
     """Bring the database to this version."""
     environment.join_running_hospital()
     from app import schema
+    from app.kernel import crypto
 
-    asyncio.run(schema.migrate())
+    crypto.ensure_key_ring(settings().data / "keys")
+    try:
+        asyncio.run(schema.migrate())
+    except schema.NewerData as refusal:
+        raise CannotStart(str(refusal)) from refusal
 
 
 @main.command()
@@ -101,9 +110,19 @@ def demo(url: str, as_json: bool) -> None:  # noqa: FBT001 - click hands flags o
 def clock(at: datetime) -> None:
     """Move the demo hospital's business clock forward to AT, e.g. 2026-11-24T08:00+0800."""
     environment.join_running_hospital()
-    from app.kernel import clock as room
+    from app.kernel import database
+    from app.kernel.actor import system
+    from app.kernel.clock import move_clock
 
-    asyncio.run(room.move_to(at))
+    async def move() -> None:
+        await database.open_pool(size=1)
+        try:
+            offset = await move_clock(system("clock"), to=at)
+        finally:
+            await database.close_pool()
+        click.echo(f"业务时钟已调到 {at.isoformat()}(比真实时间快 {offset})")
+
+    asyncio.run(move())
 
 
 @main.command("import")

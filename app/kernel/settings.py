@@ -22,9 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"  # JIUYI_HOST; only loopback is served without TLS
     tls_certificate: str = ""  # JIUYI_TLS_CERTIFICATE: PEM file with the chain
     tls_key: str = ""  # JIUYI_TLS_KEY
-    demo: bool = (
-        False  # JIUYI_DEMO: a demo or test hospital; only these may move the business clock
-    )
+    demo: bool = False  # JIUYI_DEMO: a demo or test hospital; only these may move the business clock
     instance: str = ""  # JIUYI_INSTANCE: shown by /readyz so that a starter knows its own server
     pool_size: int = 12  # JIUYI_POOL: connections of one process
     simulators: str = ""  # JIUYI_SIMULATORS: folder with NAME.json; channels point there when set

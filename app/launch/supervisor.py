@@ -178,7 +178,10 @@ class Supervisor:
 
     def why(self, task: Task, what: str) -> str:
         log = self.log(task)
-        return f"{what}:{last_line(log)}。完整记录:{log}"
+        line = last_line(log)
+        if line.startswith("jiuyi: "):  # its own refusal is a whole sentence already
+            return line.removeprefix("jiuyi: ")
+        return f"{what}:{line}。完整记录:{log}"
 
 
 @contextmanager
