@@ -57,11 +57,17 @@ DESCRIPTION = "hospital"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="hospital", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="hospital", description=DESCRIPTION
+    )
 
-    manager.add_table(class_name="Delivery", tablename="delivery", schema=None, columns=None)
+    manager.add_table(
+        class_name="Delivery", tablename="delivery", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="SqlFile", tablename="sql_file", schema=None, columns=None)
+    manager.add_table(
+        class_name="SqlFile", tablename="sql_file", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="LedgerAccount",
@@ -70,13 +76,21 @@ async def forwards():
         columns=None,
     )
 
-    manager.add_table(class_name="Job", tablename="job", schema=None, columns=None)
+    manager.add_table(
+        class_name="Job", tablename="job", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="EventHead", tablename="event_head", schema=None, columns=None)
+    manager.add_table(
+        class_name="EventHead", tablename="event_head", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="Journal", tablename="journal", schema=None, columns=None)
+    manager.add_table(
+        class_name="Journal", tablename="journal", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="Outbox", tablename="outbox", schema=None, columns=None)
+    manager.add_table(
+        class_name="Outbox", tablename="outbox", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="JournalLeg",
@@ -263,7 +277,9 @@ async def forwards():
             "unique": False,
             "index": False,
             "index_method": IndexMethod.btree,
-            "choices": Enum("DeliveryStatus", {"DUE": "due", "DONE": "done", "DEAD": "dead"}),
+            "choices": Enum(
+                "DeliveryStatus", {"DUE": "due", "DONE": "done", "DEAD": "dead"}
+            ),
             "db_column_name": None,
             "secret": False,
         },

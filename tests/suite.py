@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER = ROOT / "tests" / "browser"
 COVERAGE_MIN = 90
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 NO_TESTS = 5  # pytest's exit code
+
+summaries: list[str] = []
 
 
 def main() -> int:
@@ -26,13 +29,29 @@ def main() -> int:
         parts.append(browser_tests(measured=measured))
     if measured and not any(parts):
         parts.append(coverage_holds())
+    for line in summaries:  # once more, where the eye ends up
+        say(line)
     return int(any(parts))
 
 
 def pytest(*arguments: str, measured: bool) -> int:
     runner = ("coverage", "run", "-m", "pytest") if measured else ("pytest",)
-    code = run(*runner, "-m", "not long", *arguments)
-    return 0 if code == NO_TESTS else code
+    colour = ("--color=yes",) if sys.stdout.isatty() else ()
+    command = [sys.executable, "-m", *runner, "-m", "not long", *colour, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        summaries.append(passed_on(process.stdout))
+    return 0 if process.returncode == NO_TESTS else process.returncode
+
+
+def passed_on(output: IO[bytes]) -> str:
+    """Shows what pytest says while it says it, and returns its last line: the summary."""
+    tail = b""
+    while chunk := os.read(output.fileno(), 65536):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+        tail = (tail + chunk)[-4000:]
+    return (tail.decode(errors="replace").splitlines() or [""])[-1]
 
 
 def browser_tests(*, measured: bool) -> int:

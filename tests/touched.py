@@ -35,7 +35,7 @@ def git(*words: str) -> list[str]:
 
 
 def tests_of(path: Path) -> set[str]:
-    """The test tree mirrors the source: app/billing/x.py -> tests/billing, app/cli.py -> tests/test_cli.py."""
+    """The test tree mirrors the source: app/billing/x.py -> tests/billing or test_x.py in it."""
     parts = path.parts
     if parts[0] == "tests":
         if "browser" in parts or path.suffix != ".py":
