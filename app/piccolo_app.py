@@ -3,11 +3,13 @@
 from piccolo.conf.apps import AppConfig
 from piccolo.table import Table
 
+from app.billing import tables as billing
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
+    *billing.TABLES,
 ]
 
 APP_CONFIG = AppConfig(
