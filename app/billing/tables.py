@@ -18,7 +18,10 @@ from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
+from app.catalog.tables import PricedItem
+from app.encounters.tables import Encounter
 from app.kernel.flow import Flow
+from app.patients.tables import Person
 
 
 class BillKind(StrEnum):
@@ -42,8 +45,8 @@ class Bill(Table, tablename="bill"):
     """What a patient owes for one subject (an appointment, an order batch, a stay's deposit)."""
 
     id = UUID(primary_key=True)
-    person_id = UUID(index=True)
-    encounter_id = UUID(null=True, default=None, index=True)
+    person_id = ForeignKey(references=Person, index=True)
+    encounter_id = ForeignKey(references=Encounter, null=True, default=None, index=True)
     kind = Varchar(length=16, choices=BillKind)
     subject_kind = Varchar(length=30)
     subject_id = UUID(index=True)
@@ -101,9 +104,9 @@ class Charge(Table, tablename="charge"):
 
     id = UUID(primary_key=True)
     bill_id = ForeignKey(references=Bill, null=True, default=None, index=True)  # none yet during a stay
-    person_id = UUID(index=True)
-    encounter_id = UUID(null=True, default=None, index=True)
-    item_id = UUID()
+    person_id = ForeignKey(references=Person, index=True)
+    encounter_id = ForeignKey(references=Encounter, null=True, default=None, index=True)
+    item_id = ForeignKey(references=PricedItem)
     name = Varchar(length=120)
     quantity = Numeric(digits=(16, 4))
     unit_price_micro_yuan = BigInt()
@@ -270,7 +273,7 @@ class DepositReceipt(Table, tablename="deposit_receipt"):
     """One paid deposit of one stay. It goes back to the channel it came from."""
 
     id = UUID(primary_key=True)
-    encounter_id = UUID(index=True)
+    encounter_id = ForeignKey(references=Encounter, index=True)
     bill_id = ForeignKey(references=Bill, unique=True)
     attempt_id = ForeignKey(references=Attempt, null=True, default=None)
     amount_fen = BigInt()
