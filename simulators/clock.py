@@ -63,6 +63,8 @@ class BusinessClock:
             self._read_again_at = time.monotonic() + READ_EVERY_S
 
     async def _connected(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._database_url)
-        return self._connection
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            connection = await asyncpg.connect(self._database_url)
+            self._connection = connection
+        return connection

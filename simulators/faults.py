@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 
-from simulators.serving import HANG_UP
+from simulators.serving import hang_up
 
 
 class Part(StrEnum):
@@ -125,6 +125,6 @@ async def strike(
         await asyncio.sleep(armed.seconds)
         return None
     if fault.act == Act.HANG_UP:
-        (request.scope["extensions"] or {})[HANG_UP]["abort"]()
+        hang_up(request.scope)
         await asyncio.sleep(0.05)  # lets the server notice, so that it sends nothing more
     return fault

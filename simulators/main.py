@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from app.kernel.settings import settings
+from simulators.alipay import server as alipay
 from simulators.clock import BusinessClock, Now
 from simulators.running import running
 from simulators.wechat_pay import server as wechat_pay
@@ -20,6 +21,9 @@ async def all_running(folder: Path, now: Now) -> AsyncIterator[dict[str, dict[st
         cards = [
             await stack.enter_async_context(
                 running(folder, wechat_pay.business(wechat_pay.opened(folder, now)))
+            ),
+            await stack.enter_async_context(
+                running(folder, alipay.business(alipay.opened(folder, now)))
             ),
         ]
         yield {card["name"]: card for card in cards}

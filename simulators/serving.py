@@ -4,10 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import structlog
 import uvicorn
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = structlog.get_logger()
@@ -31,6 +32,12 @@ class QuietServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def hang_up(scope: HTTPScope) -> None:
+    """End this request's connection at once."""
+    cut: Any = (scope["extensions"] or {})[HANG_UP]["abort"]
+    cut()
 
 
 @asynccontextmanager

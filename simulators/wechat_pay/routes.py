@@ -52,7 +52,9 @@ def app(platform: WechatPay) -> Litestar:
         *(_handler(verb, path, name, act) for verb, path, name, act in ENDPOINTS),
         *(_mini_handler(verb, path, name, act) for verb, path, name, act in MINI_PROGRAM),
     ]
-    return Litestar(handlers, state=State({"platform": platform}), openapi_config=None, logging_config=None)
+    return Litestar(
+        handlers, state=State({"platform": platform}), openapi_config=None, logging_config=None
+    )
 
 
 def _handler(verb: HttpMethod, path: str, name: str, act: Endpoint) -> HTTPRouteHandler:
