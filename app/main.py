@@ -13,6 +13,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.billing.channels import close_channels
+from app.billing.notice_routes import router as pay_notice_router
+from app.billing.routes import router as ledger_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
@@ -24,8 +27,10 @@ from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
 from app.organization.routes import router as organization_router
 from app.patients.routes import router as patients_router
+from mini_program_api.bills import router as bills_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
+from mini_program_api.payments import router as payments_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB
@@ -89,6 +94,7 @@ async def lifespan(_: Litestar) -> AsyncIterator[None]:
         yield
     finally:
         await HUB.stop()
+        await close_channels()
         await close_hints()
         await close_pool()
 
@@ -103,9 +109,13 @@ ROUTES: list[ControllerRouterHandler] = [
     organization_router,
     patients_router,
     catalog_router,
+    ledger_router,
+    pay_notice_router,
     login_router,
     family_router,
     timeline_router,
+    bills_router,
+    payments_router,
 ]
 
 

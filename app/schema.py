@@ -20,6 +20,7 @@ SQL_FILES: list[Path] = [
     ROOT / "notifications/realtime.sql",
     ROOT / "app/patients/patients.sql",
     ROOT / "app/encounters/encounters.sql",
+    ROOT / "app/billing/billing.sql",
 ]
 
 

@@ -13,6 +13,12 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.asyncio import ConnectionPool
 
+from app.billing.channels import close_channels
+from app.billing.charges import expire_bills
+from app.billing.late import refund_undecided
+from app.billing.refund_submission import submit_refund
+from app.billing.refunds import SUBMIT_REFUND
+from app.billing.resolving import sweep_attempts
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
@@ -36,10 +42,15 @@ FINISH_SECONDS_MAX = 2.0  # what a job that runs while we stop, or while Redis d
 DRAIN_JOBS_MAX = 10  # jobs run at once by ourselves while Redis is away
 
 # What an outside effect is done by: one line each.
-JOB_HANDLERS: dict[str, JobHandler] = {}
+JOB_HANDLERS: dict[str, JobHandler] = {
+    SUBMIT_REFUND: submit_refund,
+}
 
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+    ("billing.attempts", 1, sweep_attempts),
+    ("billing.bills", 2, expire_bills),
+    ("billing.late", 10, refund_undecided),
     ("kernel.partitions", 3600, keep_partitions),
 ]
 
@@ -86,6 +97,10 @@ class Work:
     async def stop(self, *, pool: bool = True) -> None:
         await self.watched.stop()
         await _let_finish(list(self.running.values()))
+        for task in self.running.values():
+            task.cancel()
+        await asyncio.gather(*self.running.values(), return_exceptions=True)
+        await close_channels()
         await close_hints()
         if pool:
             await close_pool()
