@@ -3,11 +3,13 @@
 from piccolo.conf.apps import AppConfig
 from piccolo.table import Table
 
+from app.alerts import tables as alerts
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
+    *alerts.TABLES,
 ]
 
 APP_CONFIG = AppConfig(
