@@ -3,8 +3,8 @@
 INSERT INTO alert_rung (id, level, rung, target, wait_seconds, outside)
 SELECT gen_random_uuid(), level, rung, target, wait_seconds, outside
 FROM unnest(ARRAY['critical', 'urgent', 'normal']) AS level,
-     (VALUES (0, 'assigned_nurse', 60, false),
-             (1, 'ward_nurses', 60, false),
+     (VALUES (0, 'assigned', 60, false),
+             (1, 'unit', 60, false),
              (2, 'charge_nurse', 120, false),
              (3, 'duty_doctor', 180, true),
              (4, 'duty_doctor', 120, true)) AS step (rung, target, wait_seconds, outside)
@@ -15,6 +15,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS alert_open_once ON alert (once_key)
 CREATE INDEX IF NOT EXISTS alert_overdue ON alert (ack_deadline)
     WHERE status IN ('raised', 'delivered', 'displayed');
 CREATE INDEX IF NOT EXISTS alert_open_of_ward ON alert (ward_id, raised_at)
+    WHERE status IN ('raised', 'delivered', 'displayed', 'accepted');
+CREATE INDEX IF NOT EXISTS alert_open_of_department ON alert (department_id, raised_at)
     WHERE status IN ('raised', 'delivered', 'displayed', 'accepted');
 CREATE INDEX IF NOT EXISTS alert_open_of_subject ON alert (subject_id)
     WHERE status IN ('raised', 'delivered', 'displayed', 'accepted');

@@ -81,6 +81,7 @@ async def _escalate(actor: Actor, alert: asyncpg.Record, *, missed_at: datetime,
         AlertEscalated(
             alert_id=row["id"],
             ward_id=row["ward_id"],
+            department_id=row["department_id"],
             kind=row["kind"],
             level=row["level"],
             target=next_step.rung.target,

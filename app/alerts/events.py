@@ -10,7 +10,8 @@ from app.kernel.events import Lane, fact
 @fact(kind="alert.raised", aggregate="alert", key="alert_id", lane=Lane.URGENT)
 class AlertRaised(msgspec.Struct, frozen=True, kw_only=True):
     alert_id: UUID
-    ward_id: UUID
+    ward_id: UUID | None
+    department_id: UUID | None
     kind: str
     level: str
     target: str
@@ -23,7 +24,8 @@ class AlertEscalated(msgspec.Struct, frozen=True, kw_only=True):
     """`escalation` counts them; whoever finds nobody listening hands it back to `no_listener`."""
 
     alert_id: UUID
-    ward_id: UUID
+    ward_id: UUID | None
+    department_id: UUID | None
     kind: str
     level: str
     target: str
@@ -34,18 +36,21 @@ class AlertEscalated(msgspec.Struct, frozen=True, kw_only=True):
 @fact(kind="alert.accepted", aggregate="alert", key="alert_id", lane=Lane.URGENT)
 class AlertAccepted(msgspec.Struct, frozen=True, kw_only=True):
     alert_id: UUID
-    ward_id: UUID
+    ward_id: UUID | None
+    department_id: UUID | None
     staff_id: UUID
 
 
 @fact(kind="alert.handled", aggregate="alert", key="alert_id", lane=Lane.URGENT)
 class AlertHandled(msgspec.Struct, frozen=True, kw_only=True):
     alert_id: UUID
-    ward_id: UUID
+    ward_id: UUID | None
+    department_id: UUID | None
     staff_id: UUID
 
 
 @fact(kind="alert.cancelled", aggregate="alert", key="alert_id", lane=Lane.URGENT)
 class AlertCancelled(msgspec.Struct, frozen=True, kw_only=True):
     alert_id: UUID
-    ward_id: UUID
+    ward_id: UUID | None
+    department_id: UUID | None

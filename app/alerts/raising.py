@@ -25,19 +25,22 @@ async def raise_alert(
     *,
     kind: AlertKind,
     level: AlertLevel,
-    ward_id: UUID,
     text: str,
+    ward_id: UUID | None = None,
+    department_id: UUID | None = None,
     person_id: UUID | None = None,
     bed_id: UUID | None = None,
     subject_id: UUID | None = None,
     assignee_id: UUID | None = None,
     once_key: str | None = None,
 ) -> UUID:
-    """Ask a ward to acknowledge something, in the transaction of what happened. The alert's id returns.
+    """Ask a ward, or else a department, to acknowledge something. The alert's id returns.
 
+    Called in the transaction of what happened.
     `text` is what the ward's screens may say: words like 呼叫护士, never a diagnosis or a value.
     While an alert with the same `once_key` is open, that one returns and counts the repetition.
     """
+    assert (ward_id is None) != (department_id is None)
     first = first_rung(await ladder_of(level), assigned=assignee_id is not None)
     for _ in range(INSERT_TRIES_MAX):
         row = await _insert(
@@ -46,6 +49,7 @@ async def raise_alert(
                 "kind": str(kind),
                 "level": str(level),
                 "ward_id": ward_id,
+                "department_id": department_id,
                 "text": text,
                 "person_id": person_id,
                 "bed_id": bed_id,
@@ -61,6 +65,7 @@ async def raise_alert(
                 AlertRaised(
                     alert_id=row["id"],
                     ward_id=ward_id,
+                    department_id=department_id,
                     kind=kind,
                     level=level,
                     target=first.target,
@@ -110,5 +115,10 @@ async def cancel_alerts(actor: Actor, *, subject_id: UUID, note: str = "") -> in
     for row in rows:
         moved = await ALERT_FLOW.move(row["id"], AlertStatus.CANCELLED, ended_at=await clock.now())
         await note_step(actor, moved, AlertStepKind.CANCELLED, note=note)
-        await emit(actor, AlertCancelled(alert_id=moved["id"], ward_id=moved["ward_id"]))
+        await emit(
+            actor,
+            AlertCancelled(
+                alert_id=moved["id"], ward_id=moved["ward_id"], department_id=moved["department_id"]
+            ),
+        )
     return len(rows)

@@ -21,8 +21,8 @@ class Climb(msgspec.Struct, frozen=True):
 
 
 def first_rung(ladder: Sequence[Rung], *, assigned: bool) -> Rung:
-    """The lowest rung; without an assigned nurse there is nobody on the first, so it starts above."""
-    above = [rung for rung in ladder if assigned or rung.target != "assigned_nurse"]
+    """The lowest rung; without an assigned person there is nobody on the first, so it starts above."""
+    above = [rung for rung in ladder if assigned or rung.target != "assigned"]
     return above[0]
 
 

@@ -2,11 +2,22 @@
 
 from enum import StrEnum
 
-from piccolo.columns import UUID, Boolean, Integer, SmallInt, Text, Timestamptz, Varchar
+from piccolo.columns import (
+    UUID,
+    Boolean,
+    ForeignKey,
+    Integer,
+    SmallInt,
+    Text,
+    Timestamptz,
+    Varchar,
+)
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
 from app.kernel.flow import Flow
+from app.organization.tables import Bed, Department, Staff, Ward
+from app.patients.tables import Person
 
 
 class AlertKind(StrEnum):
@@ -26,8 +37,8 @@ class AlertLevel(StrEnum):
 class AlertTarget(StrEnum):
     """Who must answer while the alert stands on a rung."""
 
-    ASSIGNED_NURSE = "assigned_nurse"
-    WARD_NURSES = "ward_nurses"
+    ASSIGNED = "assigned"  # the one nurse (or the doctor who ordered)
+    UNIT = "unit"  # all nurses of the ward (or the department's staff)
     CHARGE_NURSE = "charge_nurse"
     DUTY_DOCTOR = "duty_doctor"
 
@@ -48,21 +59,23 @@ class Alert(Table, tablename="alert"):
     kind = Varchar(length=20, choices=AlertKind)
     level = Varchar(length=10, choices=AlertLevel)
     status = Varchar(length=10, choices=AlertStatus, default=AlertStatus.RAISED)
-    ward_id = UUID(index=True)
-    bed_id = UUID(null=True, default=None)
-    person_id = UUID(null=True, default=None)
+    ward_id = ForeignKey(references=Ward, null=True, default=None)
+    department_id = ForeignKey(references=Department, null=True, default=None)  # where no ward is concerned
+    bed_id = ForeignKey(references=Bed, null=True, default=None)
+    person_id = ForeignKey(references=Person, null=True, default=None, index=True)
     text = Varchar(length=80)  # what the ward's screen may say: never a diagnosis or a value
     subject_id = UUID(null=True, default=None)  # the stay, report or device it speaks of
     once_key = Varchar(length=120, null=True, default=None)  # one open alert for each
-    assignee_id = UUID(null=True, default=None)  # the nurse it goes to first
+    assignee_id = ForeignKey(references=Staff, null=True, default=None)  # whom it goes to first
     rung = SmallInt(default=0)
     escalations = Integer(default=0)
     raised_at = Timestamptz()
     ack_deadline = Timestamptz()
-    accepted_by = UUID(null=True, default=None)
+    accepted_by = ForeignKey(references=Staff, null=True, default=None)
     accepted_at = Timestamptz(null=True, default=None)
     ended_at = Timestamptz(null=True, default=None)
 
+    alert_one_unit = Check("num_nonnulls(ward_id, department_id) = 1")
     alert_accepted_by_somebody = Check(
         "status NOT IN ('accepted', 'handled') OR (accepted_by IS NOT NULL AND accepted_at IS NOT NULL)"
     )
@@ -101,7 +114,7 @@ class AlertStep(Table, tablename="alert_step"):
     """One step of an alert's life, never changed: who or which device, when, on which rung."""
 
     id = UUID(primary_key=True)
-    alert_id = UUID(index=True)
+    alert_id = ForeignKey(references=Alert, index=True)
     kind = Varchar(length=10, choices=AlertStepKind)
     at = Timestamptz()
     actor_kind = Varchar(length=12)
