@@ -58,8 +58,8 @@ async def ward_alert_state(actor: Actor, *, ward_id: UUID) -> WardAlertState:
         " FROM alert a JOIN alert_rung r ON r.level = a.level AND r.rung = a.rung"
         " LEFT JOIN bed b ON b.id = a.bed_id LEFT JOIN staff s ON s.id = a.accepted_by"
         " WHERE a.ward_id = $1 AND a.status IN ('raised', 'delivered', 'displayed', 'accepted')"
-        " ORDER BY a.status = 'accepted', array_position(ARRAY['critical', 'urgent', 'normal'], a.level::text),"
-        " a.raised_at, a.id LIMIT $2",
+        " ORDER BY a.status = 'accepted',"
+        " array_position(ARRAY['critical', 'urgent', 'normal'], a.level::text), a.raised_at, a.id LIMIT $2",
         ward_id,
         OPEN_SHOWN_MAX,
     )
