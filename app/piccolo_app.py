@@ -4,6 +4,7 @@ from piccolo.conf.apps import AppConfig
 from piccolo.table import Table
 
 from app.alerts import tables as alerts
+from app.billing import tables as billing
 from app.catalog import tables as catalog
 from app.encounters import tables as encounters
 from app.identity import tables as identity
@@ -15,6 +16,7 @@ from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
+    *billing.TABLES,
     *identity.TABLES,
     *organization.TABLES,
     *patients.TABLES,
