@@ -8,6 +8,7 @@ from app.billing import tables as billing
 from app.catalog import tables as catalog
 from app.encounters import tables as encounters
 from app.identity import tables as identity
+from app.inpatient import tables as inpatient
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
 from app.organization import tables as organization
@@ -24,6 +25,7 @@ TABLES: list[type[Table]] = [
     *encounters.TABLES,
     *notifications.TABLES,
     *alerts.TABLES,
+    *inpatient.TABLES,
 ]
 
 APP_CONFIG = AppConfig(

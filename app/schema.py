@@ -22,6 +22,7 @@ SQL_FILES: list[Path] = [
     ROOT / "app/encounters/encounters.sql",
     ROOT / "notifications/realtime.sql",
     ROOT / "app/alerts/alerts.sql",
+    ROOT / "app/inpatient/inpatient.sql",
 ]
 
 
