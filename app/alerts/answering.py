@@ -8,6 +8,7 @@ import asyncpg
 from app.alerts.events import AlertAccepted, AlertHandled
 from app.alerts.steps import note_step
 from app.alerts.tables import ALERT_FLOW, AlertStatus, AlertStepKind
+from app.alerts.watching import may_watch
 from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.database import action, fetch_one, fetch_value
@@ -15,7 +16,6 @@ from app.kernel.errors import DomainError, Forbidden, NotFound
 from app.kernel.events import emit
 
 ANSWERING_ROLES = ("nurse", "doctor")
-NOTE_MAX = 200
 
 
 class AlertNotFound(NotFound):
@@ -58,10 +58,8 @@ async def mark_delivered(actor: Actor, *, alert_id: UUID, device_id: UUID) -> No
 async def mark_displayed(actor: Actor, *, alert_id: UUID, device_id: UUID | None = None) -> UUID:
     """A screen of its own unit shows it. Told again, or late, it changes nothing."""
     alert = await _locked(alert_id)
-    if actor.kind is ActorKind.STAFF:
-        await _require_unit(actor, alert)
-    elif actor.kind is ActorKind.DEVICE:
-        await _require_station(actor, alert)
+    if not await _watches(actor, alert):
+        raise AlertNotFound(alert_id=alert_id)
     if await note_step(actor, alert, AlertStepKind.DISPLAYED, device_id=device_id):
         await ALERT_FLOW.try_move(alert_id, AlertStatus.DISPLAYED)
     return alert_id
@@ -132,28 +130,12 @@ async def _locked(alert_id: UUID) -> asyncpg.Record:
 
 
 async def _require_unit(actor: Actor, alert: asyncpg.Record) -> None:
-    """A nurse of the ward, a doctor of its department, or staff of the department it was raised in."""
-    row = await fetch_one(
-        "SELECT s.role, s.ward_id = $2 OR s.department_id = $3"
-        "   OR (s.role = 'doctor' AND s.department_id = (SELECT department_id FROM ward WHERE id = $2))"
-        "   AS of_unit FROM staff s WHERE s.id = $1 AND s.active AND $4 = 'staff'",
-        actor.id,
-        alert["ward_id"],
-        alert["department_id"],
-        str(actor.kind),
-    )
-    if row is None or not row["of_unit"]:
+    """A nurse or doctor who may watch the alert's ward or department."""
+    if actor.kind is not ActorKind.STAFF or not await _watches(actor, alert):
         raise AlertNotFound(alert_id=alert["id"])
-    if row["role"] not in ANSWERING_ROLES:
+    if await fetch_value("SELECT role FROM staff WHERE id = $1", actor.id) not in ANSWERING_ROLES:
         raise AlertNotForRole(alert_id=alert["id"])
 
 
-async def _require_station(actor: Actor, alert: asyncpg.Record) -> None:
-    stands_there = await fetch_value(
-        "SELECT EXISTS (SELECT FROM device WHERE id = $1 AND disabled_at IS NULL"
-        " AND kind = 'nurse_station' AND place_kind = 'ward' AND place_id = $2)",
-        actor.id,
-        alert["ward_id"],
-    )
-    if not stands_there:
-        raise AlertNotFound(alert_id=alert["id"])
+async def _watches(actor: Actor, alert: asyncpg.Record) -> bool:
+    return await may_watch(actor, ward_id=alert["ward_id"], department_id=alert["department_id"])

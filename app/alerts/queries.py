@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from app.alerts.watching import may_watch_ward
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import fetch, fetch_one, query
@@ -46,8 +47,19 @@ class WardAlertState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @query
+async def watched_alerts(actor: Actor, *, ward_id: UUID) -> WardAlertState:
+    """The same for who may watch the ward; it does not exist for anybody else."""
+    if not await may_watch_ward(actor, ward_id=ward_id):
+        raise WardNotFound(ward_id=ward_id)
+    return await ward_alert_state(actor, ward_id=ward_id)
+
+
+@query
 async def ward_alert_state(actor: Actor, *, ward_id: UUID) -> WardAlertState:
-    """The whole picture, most pressing first: what nobody has comes before what somebody has."""
+    """The whole picture, most pressing first: what nobody has comes before what somebody has.
+
+    For the ward's stream, which has asked `may_watch_ward`.
+    """
     ward = await fetch_one("SELECT id, name FROM ward WHERE id = $1", ward_id)
     if ward is None:
         raise WardNotFound(ward_id=ward_id)
