@@ -16,6 +16,15 @@ class PatientAdmitted(msgspec.Struct, frozen=True, kw_only=True):
     bed_id: UUID
 
 
+@fact(kind="admission.moved", aggregate="admission", key="admission_id")
+class PatientMoved(msgspec.Struct, frozen=True, kw_only=True):
+    admission_id: UUID
+    person_id: UUID
+    from_ward_id: UUID
+    ward_id: UUID
+    bed_id: UUID
+
+
 @fact(kind="admission.discharged", aggregate="admission", key="admission_id")
 class PatientDischarged(msgspec.Struct, frozen=True, kw_only=True):
     """Its terminal at `bed_id` must be wiped: the session has ended in the same transaction."""
