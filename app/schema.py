@@ -17,10 +17,10 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
-    ROOT / "app/billing/billing.sql",
+    ROOT / "notifications/realtime.sql",
     ROOT / "app/patients/patients.sql",
     ROOT / "app/encounters/encounters.sql",
-    ROOT / "notifications/realtime.sql",
+    ROOT / "app/billing/billing.sql",
     ROOT / "app/alerts/alerts.sql",
     ROOT / "app/inpatient/inpatient.sql",
 ]
