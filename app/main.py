@@ -13,9 +13,11 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.alerts.routes import router as alerts_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
+from app.inpatient.routes import router as inpatient_router
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
 from app.kernel.errors import DomainError, Forbidden
@@ -24,6 +26,7 @@ from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
 from app.organization.routes import router as organization_router
 from app.patients.routes import router as patients_router
+from bedside_terminal.routes import router as bedside_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
 from mini_program_api.timeline import router as timeline_router
@@ -106,6 +109,9 @@ ROUTES: list[ControllerRouterHandler] = [
     login_router,
     family_router,
     timeline_router,
+    alerts_router,
+    inpatient_router,
+    bedside_router,
 ]
 
 

@@ -15,7 +15,8 @@ async def may_watch_ward(actor: Actor, *, ward_id: UUID) -> bool:
         case ActorKind.STAFF:
             return await fetch_value(
                 "SELECT EXISTS (SELECT FROM staff s WHERE s.id = $1 AND s.active AND (s.ward_id = $2"
-                " OR (s.role = 'doctor' AND s.department_id = (SELECT department_id FROM ward WHERE id = $2))))",
+                " OR (s.role = 'doctor'"
+                "   AND s.department_id = (SELECT department_id FROM ward WHERE id = $2))))",
                 actor.id,
                 ward_id,
             )

@@ -48,9 +48,7 @@ class NurseNotOfWard(Invalid):
 
 
 @action
-async def admit_patient(
-    actor: Actor, *, person_id: UUID, bed_id: UUID, nurse_id: UUID | None = None
-) -> UUID:
+async def admit_patient(actor: Actor, *, person_id: UUID, bed_id: UUID, nurse_id: UUID | None = None) -> UUID:
     """Open a stay in a free bed: encounter, admission number, wristband, and the ward's right to see."""
     place = await ward(actor, ward_id=(await bed(actor, bed_id=bed_id)).ward_id)
     await _require_admitter(actor, place)
@@ -60,9 +58,7 @@ async def admit_patient(
     await _let_see(actor, person_id, place)
     if actor.kind is ActorKind.STAFF:
         until = await clock.now() + REGISTRATION
-        await relate(
-            actor, person_id=person_id, staff_id=actor.id, reason=CareReason.ADMISSION, until=until
-        )
+        await relate(actor, person_id=person_id, staff_id=actor.id, reason=CareReason.ADMISSION, until=until)
     encounter_id = await open_encounter(
         actor, person_id=person_id, kind=EncounterKind.INPATIENT, department_id=place.department_id
     )
@@ -110,15 +106,11 @@ async def _require_nurse(nurse_id: UUID | None, place: WardView) -> None:
         raise NurseNotOfWard(staff_id=nurse_id, ward_id=place.id)
 
 
-async def _let_see(
-    actor: Actor, person_id: UUID, place: WardView, *, until: datetime | None = None
-) -> None:
+async def _let_see(actor: Actor, person_id: UUID, place: WardView, *, until: datetime | None = None) -> None:
     """The ward and its department see the patient. One reason for the whole stay, so its end finds it."""
     reason = CareReason.ADMISSION
     await relate(actor, person_id=person_id, ward_id=place.id, reason=reason, until=until)
-    await relate(
-        actor, person_id=person_id, department_id=place.department_id, reason=reason, until=until
-    )
+    await relate(actor, person_id=person_id, department_id=place.department_id, reason=reason, until=until)
 
 
 async def _insert_admission(
@@ -184,6 +176,14 @@ async def change_bed(actor: Actor, *, admission_id: UUID, bed_id: UUID) -> UUID:
             bed_id=bed_id,
         ),
     )
+    return admission_id
+
+
+@action
+async def replace_wristband(actor: Actor, *, admission_id: UUID) -> UUID:
+    """A new wristband; the old one, and a terminal that it opened, open nothing more."""
+    await put_on_wristband(actor, admission_id=admission_id)
+    await end_bedside_sessions(actor, admission_id=admission_id)
     return admission_id
 
 

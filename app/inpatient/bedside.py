@@ -150,9 +150,7 @@ async def bed_of_terminal(actor: Actor) -> UUID:
     return bed_id
 
 
-async def _refusal(
-    actor: Actor, band: asyncpg.Record | None, bed_id: UUID, id_last6: str
-) -> Refusal | None:
+async def _refusal(actor: Actor, band: asyncpg.Record | None, bed_id: UUID, id_last6: str) -> Refusal | None:
     """The order matters: digits are compared only for a band of this bed, so they tell about no other."""
     if band is None:
         return Refusal.WRISTBAND_UNKNOWN
@@ -202,9 +200,7 @@ async def _open(actor: Actor, band: asyncpg.Record) -> Opened:
 async def _let_terminal_see(actor: Actor, person_id: UUID) -> None:
     """Only as long as the session rests, whatever happens to the terminal."""
     until = await clock.now() + IDLE
-    await relate(
-        actor, person_id=person_id, device_id=actor.id, reason=CareReason.TERMINAL, until=until
-    )
+    await relate(actor, person_id=person_id, device_id=actor.id, reason=CareReason.TERMINAL, until=until)
 
 
 def _hash(token: str) -> str:

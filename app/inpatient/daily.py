@@ -49,9 +49,7 @@ async def post_daily_charge(
     price = await price_of(actor, item_id=item_id)
     if price.kind not in WARD_KINDS:
         raise ItemNotOfWard(item_id=item_id)
-    charged = await _charge(
-        actor, stay, DailyChargeKind.TREATMENT, item_id, await clock.today(), quantity
-    )
+    charged = await _charge(actor, stay, DailyChargeKind.TREATMENT, item_id, await clock.today(), quantity)
     assert charged is not None, "only nights are charged once"
     return charged
 
@@ -109,7 +107,8 @@ async def _post_nights(actor: Actor, stay: asyncpg.Record, now: datetime) -> int
     """The ward at 24:00 has the day; a change of bed at midnight itself gives it to the bed left."""
     rows = await fetch(
         "SELECT b.from_at, b.to_at, r.item_id FROM bed_binding b JOIN bed ON bed.id = b.bed_id"
-        " JOIN ward_rate r ON r.ward_id = bed.ward_id WHERE b.admission_id = $1 ORDER BY b.from_at, r.item_id",
+        " JOIN ward_rate r ON r.ward_id = bed.ward_id WHERE b.admission_id = $1"
+        " ORDER BY b.from_at, r.item_id",
         stay["id"],
     )
     owed = [

@@ -31,7 +31,8 @@ async def miss_deadline(alert_id: UUID) -> None:
 async def _told(actor: Actor, alert_id: UUID) -> list[tuple[Any, ...]]:
     rows = await fetch(
         "SELECT kind, fact->>'target' AS target, (fact->>'escalation')::int AS escalation,"
-        " (fact->>'outside')::boolean AS outside FROM event WHERE aggregate_id = $1 ORDER BY aggregate_version",
+        " (fact->>'outside')::boolean AS outside FROM event WHERE aggregate_id = $1"
+        " ORDER BY aggregate_version",
         alert_id,
     )
     return [tuple(row) for row in rows]

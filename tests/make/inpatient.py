@@ -41,7 +41,9 @@ async def read(sql: str, *values: object) -> object:
 
 async def ward() -> WardMade:
     campus_id, department_id, ward_id = new_id(), new_id(), new_id()
-    await write("INSERT INTO campus (id, code, name) VALUES ($1, $2, '本部')", campus_id, str(campus_id)[-12:])
+    await write(
+        "INSERT INTO campus (id, code, name) VALUES ($1, $2, '本部')", campus_id, str(campus_id)[-12:]
+    )
     await write(
         "INSERT INTO department (id, campus_id, code, name, specialty_code, number_only)"
         " VALUES ($1, $2, 'D1', '呼吸内科', '03.01', false)",
