@@ -16,9 +16,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from app.billing.channels import close_channels
 from app.billing.notice_routes import router as pay_notice_router
 from app.billing.routes import router as ledger_router
+from app.alerts.routes import router as alerts_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
+from app.inpatient.routes import router as inpatient_router
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
 from app.kernel.errors import DomainError, Forbidden
@@ -28,6 +30,7 @@ from app.kernel.settings import settings
 from app.organization.routes import router as organization_router
 from app.patients.routes import router as patients_router
 from mini_program_api.bills import router as bills_router
+from bedside_terminal.routes import router as bedside_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
 from mini_program_api.payments import router as payments_router
@@ -116,6 +119,9 @@ ROUTES: list[ControllerRouterHandler] = [
     timeline_router,
     bills_router,
     payments_router,
+    alerts_router,
+    inpatient_router,
+    bedside_router,
 ]
 
 

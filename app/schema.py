@@ -21,6 +21,8 @@ SQL_FILES: list[Path] = [
     ROOT / "app/patients/patients.sql",
     ROOT / "app/encounters/encounters.sql",
     ROOT / "app/billing/billing.sql",
+    ROOT / "app/alerts/alerts.sql",
+    ROOT / "app/inpatient/inpatient.sql",
 ]
 
 

@@ -19,6 +19,8 @@ from app.billing.late import refund_undecided
 from app.billing.refund_submission import submit_refund
 from app.billing.refunds import SUBMIT_REFUND
 from app.billing.resolving import sweep_attempts
+from app.alerts.escalation import escalate_overdue
+from app.inpatient.daily import post_nightly_fees
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
@@ -51,6 +53,8 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),
     ("billing.late", 10, refund_undecided),
+    ("alerts.escalate", 1, escalate_overdue),
+    ("inpatient.nightly_fees", 60, post_nightly_fees),
     ("kernel.partitions", 3600, keep_partitions),
 ]
 
