@@ -3,11 +3,26 @@
 from piccolo.conf.apps import AppConfig
 from piccolo.table import Table
 
+from app.catalog import tables as catalog
+from app.encounters import tables as encounters
+from app.identity import tables as identity
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
+from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
+    *notifications.TABLES,
+from app.organization import tables as organization
+from app.patients import tables as patients
+
+TABLES: list[type[Table]] = [
+    *kernel.TABLES,
+    *identity.TABLES,
+    *organization.TABLES,
+    *patients.TABLES,
+    *catalog.TABLES,
+    *encounters.TABLES,
 ]
 
 APP_CONFIG = AppConfig(
