@@ -8,13 +8,11 @@ from app.encounters import tables as encounters
 from app.identity import tables as identity
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
-from notifications import tables as notifications
-
-TABLES: list[type[Table]] = [
-    *kernel.TABLES,
-    *notifications.TABLES,
 from app.organization import tables as organization
+from app.outpatient import tables as outpatient
 from app.patients import tables as patients
+from app.queueing import tables as queueing
+from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
@@ -23,6 +21,9 @@ TABLES: list[type[Table]] = [
     *patients.TABLES,
     *catalog.TABLES,
     *encounters.TABLES,
+    *queueing.TABLES,
+    *outpatient.TABLES,
+    *notifications.TABLES,
 ]
 
 APP_CONFIG = AppConfig(

@@ -17,6 +17,8 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
+    ROOT / "app/queueing/queueing.sql",
+    ROOT / "app/outpatient/outpatient.sql",
     ROOT / "notifications/realtime.sql",
 ]
 

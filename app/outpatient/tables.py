@@ -19,7 +19,11 @@ from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
+from app.catalog.tables import PricedItem
+from app.encounters.tables import Encounter
 from app.kernel.flow import Flow
+from app.organization.tables import Campus, Department, Room, Staff
+from app.patients.tables import Person
 
 
 class HalfDay(StrEnum):
@@ -36,14 +40,14 @@ class ScheduleTemplate(Table, tablename="schedule_template"):
     """A doctor's weekly half-day, from which dated sessions are made. Editing it changes no made session."""
 
     id = UUID(primary_key=True)
-    campus_id = UUID()
-    department_id = UUID()
-    staff_id = UUID()
-    room_id = UUID()
+    campus_id = ForeignKey(references=Campus)
+    department_id = ForeignKey(references=Department)
+    staff_id = ForeignKey(references=Staff)
+    room_id = ForeignKey(references=Room)
     weekday = SmallInt()  # ISO: Monday is 1
     half_day = Varchar(length=2, choices=HalfDay)
     visit_type = Varchar(length=12, choices=VisitType)
-    item_id = UUID()  # the priced consultation item
+    item_id = ForeignKey(references=PricedItem)  # the priced consultation item
     window_minutes = SmallInt(default=30)
     window_capacity = SmallInt(default=4)
     valid_from = Date()
@@ -66,14 +70,14 @@ class ClinicSession(Table, tablename="clinic_session"):
 
     id = UUID(primary_key=True)
     template_id = ForeignKey(references=ScheduleTemplate, null=True, default=None)
-    campus_id = UUID()
-    department_id = UUID()
-    staff_id = UUID()
-    room_id = UUID()
+    campus_id = ForeignKey(references=Campus)
+    department_id = ForeignKey(references=Department)
+    staff_id = ForeignKey(references=Staff)
+    room_id = ForeignKey(references=Room)
     held_on = Date()
     half_day = Varchar(length=2, choices=HalfDay)
     visit_type = Varchar(length=12, choices=VisitType)
-    item_id = UUID()
+    item_id = ForeignKey(references=PricedItem)
     status = Varchar(length=8, choices=SessionStatus, default=SessionStatus.OPEN)
     opens_at = Timestamptz()  # when its numbers go on sale
     starts_at = Timestamptz()
@@ -155,14 +159,14 @@ class AppointmentStatus(StrEnum):
 
 
 class Appointment(Table, tablename="appointment"):
-    """One person's right to one number. Place, time and fee are copied so that it never changes behind them."""
+    """One person's right to one number. Place, time and fee are copied: nothing changes behind it."""
 
     id = UUID(primary_key=True)
-    person_id = UUID()
+    person_id = ForeignKey(references=Person)
     account_id = UUID(null=True, default=None)
     channel = Varchar(length=40)
-    session_id = ForeignKey(references=ClinicSession, index=True)
-    window_id = ForeignKey(references=SessionWindow)
+    session_id = UUID(index=True)
+    window_id = UUID()
     number_id = ForeignKey(references=Number)
     department_id = UUID()
     staff_id = UUID()
@@ -216,7 +220,7 @@ class ConsultationNote(Table, tablename="consultation_note"):
     """What the doctor wrote in one visit; each save is a new version, the newest counts."""
 
     id = UUID(primary_key=True)
-    encounter_id = UUID()
+    encounter_id = ForeignKey(references=Encounter)
     version = Integer()
     chief_complaint = Text()
     history = Text(default="")

@@ -7,7 +7,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS queue_prefix_in_zone ON queue (zone_id, prefix
 
 -- Checking in twice finds the first ticket; the last wall against two.
 CREATE UNIQUE INDEX IF NOT EXISTS ticket_of_subject ON ticket (subject_kind, subject_id)
-    WHERE status NOT IN ('done', 'abandoned');
+    WHERE status <> 'done';
 -- A desk calls one person at a time: two clicks on "next" call one patient.
 CREATE UNIQUE INDEX IF NOT EXISTS ticket_called_to_room ON ticket (room_id)
     WHERE status = 'called' AND room_id IS NOT NULL;

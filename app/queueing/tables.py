@@ -8,6 +8,8 @@ from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
 from app.kernel.flow import Flow
+from app.organization.tables import Department, Room, ServiceWindow, Staff, Zone
+from app.patients.tables import Person
 
 
 class QueueKind(StrEnum):
@@ -21,10 +23,10 @@ class Queue(Table, tablename="queue"):
 
     id = UUID(primary_key=True)
     kind = Varchar(length=12, choices=QueueKind)
-    zone_id = UUID(null=True, default=None, index=True)
-    department_id = UUID(null=True, default=None, index=True)
-    staff_id = UUID(null=True, default=None)
-    window_id = UUID(null=True, default=None)
+    zone_id = ForeignKey(references=Zone, null=True, default=None)
+    department_id = ForeignKey(references=Department, null=True, default=None)
+    staff_id = ForeignKey(references=Staff, null=True, default=None)
+    window_id = ForeignKey(references=ServiceWindow, null=True, default=None)
     name = Varchar(length=60)
     prefix = Varchar(length=3)
     pattern = Varchar(length=12, default="NNRM")
@@ -93,14 +95,12 @@ class Ticket(Table, tablename="ticket"):
     held_on = Date()
     seq = Integer()
     number = Varchar(length=8)
-    person_id = UUID(index=True)
+    person_id = ForeignKey(references=Person, index=True)
     masked_name = Varchar(length=40)
     subject_kind = Varchar(length=20)  # what it waits for: appointment, prescription, lab_request
     subject_id = UUID()
     encounter_id = UUID(null=True, default=None, index=True)
-    department_id = UUID(null=True, default=None)
-    room_id = UUID(null=True, default=None)  # where it is expected or was called to
-    window_id = UUID(null=True, default=None)
+    room_id = ForeignKey(references=Room, null=True, default=None)  # where it is expected or was called to
     status = Varchar(length=12, choices=TicketStatus, default=TicketStatus.WAITING)
     list = Varchar(length=1, choices=TicketList, default=TicketList.NORMAL)
     order_key = BigInt()  # microseconds: smaller is called earlier within its list
@@ -111,6 +111,7 @@ class Ticket(Table, tablename="ticket"):
     call_id = UUID(null=True, default=None)
     repeat_no = SmallInt(default=0)
     joined_at = Timestamptz()
+    door_at = Timestamptz(null=True, default=None)  # when it was sent to the door
     called_at = Timestamptz(null=True, default=None)
     called_by = UUID(null=True, default=None)
     started_at = Timestamptz(null=True, default=None)
@@ -170,8 +171,8 @@ class TicketCall(Table, tablename="ticket_call"):
 class Desk(Table, tablename="desk"):
     """Who sits in a room today and calls from there."""
 
-    room_id = UUID(primary_key=True)
-    staff_id = UUID()
+    room_id = ForeignKey(references=Room, primary_key=True)
+    staff_id = ForeignKey(references=Staff)
     held_on = Date()
 
 
