@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     instance: str = ""  # JIUYI_INSTANCE: shown by /readyz so that a starter knows its own server
     pool_size: int = 12  # JIUYI_POOL: connections of one process
     simulators: str = ""  # JIUYI_SIMULATORS: folder with NAME.json; channels point there when set
+    public_url: str = ""  # JIUYI_PUBLIC_URL: how the outside reaches us; empty: loopback and our port
 
 
 @cache
@@ -45,4 +46,5 @@ def settings() -> Settings:
         instance=env.get("JIUYI_INSTANCE", default.instance),
         pool_size=int(env.get("JIUYI_POOL", default.pool_size)),
         simulators=env.get("JIUYI_SIMULATORS", default.simulators),
+        public_url=env.get("JIUYI_PUBLIC_URL", default.public_url),
     )
