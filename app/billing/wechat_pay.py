@@ -129,7 +129,7 @@ class WechatPay:
             self.config.merchant_private_key_path.read_text(),
             platform_key,
             self.notify_url,
-            self.config.apiv3_key,  # type: ignore[arg-type] - annotated `str = None` there
+            self.config.apiv3_key,
         )
 
     async def aclose(self) -> None:
