@@ -28,12 +28,18 @@ from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
 from app.organization.routes import router as organization_router
+from app.outpatient.routes import router as outpatient_router
 from app.patients.routes import router as patients_router
 from mini_program_api.bills import router as bills_router
 from bedside_terminal.routes import router as bedside_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
 from mini_program_api.payments import router as payments_router
+from app.queueing.routes import router as queueing_router
+from guide_kiosk.visits import router as kiosk_router
+from mini_program_api.appointments import router as appointments_router
+from mini_program_api.departments import router as departments_router
+from mini_program_api.queue import router as queue_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB
@@ -122,6 +128,12 @@ ROUTES: list[ControllerRouterHandler] = [
     alerts_router,
     inpatient_router,
     bedside_router,
+    queueing_router,
+    outpatient_router,
+    kiosk_router,
+    departments_router,
+    appointments_router,
+    queue_router,
 ]
 
 
