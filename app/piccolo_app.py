@@ -3,6 +3,7 @@
 from piccolo.conf.apps import AppConfig
 from piccolo.table import Table
 
+from app.billing import tables as billing
 from app.catalog import tables as catalog
 from app.encounters import tables as encounters
 from app.identity import tables as identity
@@ -13,6 +14,7 @@ from app.patients import tables as patients
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
+    *billing.TABLES,
     *identity.TABLES,
     *organization.TABLES,
     *patients.TABLES,

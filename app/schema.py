@@ -17,6 +17,7 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
+    ROOT / "app/billing/billing.sql",
 ]
 
 
