@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.billing.bills import Line, cancel_bill, open_bill
+from app.billing.charges import Line, cancel_bill, open_bill
 from app.billing.tables import BillKind
 from app.catalog.queries import lab_panel
 from app.encounters.visiting import open_row

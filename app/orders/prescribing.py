@@ -254,8 +254,8 @@ async def insert_order(
     order_id = new_id()
     await fetch_value(
         "INSERT INTO clinical_order (id, kind, encounter_id, person_id, department_id, title, status,"
-        " payment, ordered_by, ordered_at, end_reason)"
-        " VALUES ($1, $2, $3, $4, $5, $6, 'draft', 'unpaid', $7, $8, '')",
+        " payment, charge_used, ordered_by, ordered_at, end_reason)"
+        " VALUES ($1, $2, $3, $4, $5, $6, 'draft', 'unpaid', false, $7, $8, '')",
         order_id,
         str(kind),
         encounter["id"],

@@ -116,6 +116,8 @@ class ClinicalOrder(Table, tablename="clinical_order"):
     status = Varchar(length=12, choices=OrderStatus, default=OrderStatus.DRAFT)
     payment = Varchar(length=12, choices=PaymentStatus, default=PaymentStatus.UNPAID)
     submission_id = ForeignKey(references=OrderSubmission, null=True, default=None, index=True)
+    charge_used = Boolean(default=False)  # carried out once: a specimen taken again is not paid again
+    refund_id = UUID(null=True, default=None, index=True)  # billing's, while and after money goes back
     ordered_by = UUID()
     ordered_at = Timestamptz()
     signed_at = Timestamptz(null=True, default=None)
