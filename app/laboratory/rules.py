@@ -157,7 +157,7 @@ def bar_position(number: Decimal | None, limits: Limits) -> float | None:
     return round(float(min(max(at, BAR_LEFT), BAR_RIGHT)), 3)
 
 
-def missing_tests(asked: Iterable[UUID], answered: Iterable[UUID]) -> set[UUID]:
+def missing_tests(asked: Iterable[str], answered: Iterable[str]) -> set[str]:
     return set(asked) - set(answered)
 
 

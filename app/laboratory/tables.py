@@ -10,7 +10,6 @@ from piccolo.columns import (
     Integer,
     Numeric,
     SmallInt,
-    Text,
     Timestamptz,
     Varchar,
 )
@@ -190,7 +189,6 @@ class LabResult(Table, tablename="lab_result"):
     analyser = Varchar(length=40)
     entered_by = UUID(null=True, default=None)
     entered_at = Timestamptz()
-    note = Text(default="")
 
     lab_result_once = Unique(["report_id", "test_id"])
 
