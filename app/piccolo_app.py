@@ -11,6 +11,7 @@ from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
 from app.organization import tables as organization
 from app.patients import tables as patients
+from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
@@ -20,6 +21,7 @@ TABLES: list[type[Table]] = [
     *patients.TABLES,
     *catalog.TABLES,
     *encounters.TABLES,
+    *notifications.TABLES,
 ]
 
 APP_CONFIG = AppConfig(

@@ -9,7 +9,7 @@ import asyncpg
 from piccolo.apps.migrations.commands.forwards import run_forwards
 
 from app.kernel.actor import system
-from app.kernel.database import APP_ROLE, DB, Transaction
+from app.kernel.database import APP_ROLE, DB, Mode, Transaction
 from app.kernel.settings import ROOT, settings
 
 MIGRATE_LOCK = 7_119_001  # the advisory lock that makes two migrating processes take turns
@@ -18,6 +18,9 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
     ROOT / "app/billing/billing.sql",
+    ROOT / "notifications/realtime.sql",
+    ROOT / "app/patients/patients.sql",
+    ROOT / "app/encounters/encounters.sql",
 ]
 
 
@@ -71,7 +74,7 @@ async def _refuse_newer(connection: asyncpg.Connection) -> None:
 
 
 async def _run_migrations(connection: asyncpg.Connection) -> None:
-    transaction = Transaction(connection, system("migrate"), read_only=False)
+    transaction = Transaction(connection, system("migrate"), Mode.WRITE)
     token = DB.current_transaction.set(transaction)  # type: ignore[arg-type] - Piccolo joins what it finds here
     try:
         with redirect_stdout(io.StringIO()):

@@ -118,3 +118,25 @@ def _index(plain: str, column: str, version: str) -> str:
         base64.b64decode(key_ring().indexes[version]), f"index:{column}".encode(), "sha256"
     )
     return f"{version}:{hmac.new(column_key, plain.encode(), hashlib.sha256).hexdigest()}"
+
+
+def sign_token(payload: bytes, *, purpose: str) -> str:
+    """A short text that carries `payload` openly and cannot be made or changed by others."""
+    body = base64.urlsafe_b64encode(payload).rstrip(b"=")
+    return f"{body.decode()}.{_mac(body, purpose)}"
+
+
+def open_token(token: str, *, purpose: str) -> bytes | None:
+    """The payload of a token that we signed for this purpose, else None. Its age is the caller's matter."""
+    body, _, given = token.partition(".")
+    if not hmac.compare_digest(_mac(body.encode(), purpose).encode(), given.encode()):
+        return None
+    return base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+
+
+def _mac(body: bytes, purpose: str) -> str:
+    ring = key_ring()
+    key = hmac.digest(
+        base64.b64decode(ring.indexes[ring.index_current]), f"token:{purpose}".encode(), "sha256"
+    )
+    return hmac.new(key, body, hashlib.sha256).hexdigest()

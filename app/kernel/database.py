@@ -1,11 +1,13 @@
 """The gate: every statement runs inside one transaction that knows who acts, and is always given back."""
 
 import asyncio
+import contextlib
 import contextvars
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from enum import StrEnum
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -60,13 +62,21 @@ class AbortedButCaught(RuntimeError):
     """A bug: a failed statement was caught inside the transaction, which could then only roll back."""
 
 
+class Mode(StrEnum):
+    """How the outermost function opens the transaction."""
+
+    WRITE = "BEGIN"
+    READ = "BEGIN READ ONLY"
+    SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
 class Transaction:
     """One open transaction: its connection, its actor, the task that owns it, and what waits for its end."""
 
-    def __init__(self, connection: Any, actor: Actor, *, read_only: bool) -> None:
+    def __init__(self, connection: Any, actor: Actor, mode: "Mode") -> None:
         self.connection = connection
         self.actor = actor
-        self.read_only = read_only
+        self.mode = mode
         self.task = asyncio.current_task()
         self.business_now: datetime | None = None
         self.before_commit: list[Callable[[], Awaitable[None]]] = []
@@ -95,11 +105,11 @@ _current: contextvars.ContextVar[Any] = DB.current_transaction
 
 
 async def open_pool(*, dsn: str | None = None, size: int | None = None) -> None:
-    """Open the process's pool. The embedded or given server must answer, or this raises."""
+    """Open the process's pool. It connects at the first use, so that a process starts before its server."""
     DB.config = {"dsn": dsn or settings().database_url}
     size = size or settings().pool_size
     await DB.start_connection_pool(
-        min_size=1, max_size=size, command_timeout=STATEMENT_SECONDS_MAX + 2, timeout=5
+        min_size=0, max_size=size, command_timeout=STATEMENT_SECONDS_MAX + 2, timeout=5
     )
 
 
@@ -153,37 +163,44 @@ def action(
     function: Callable[Concatenate[Actor, P], Awaitable[R]],
 ) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
     """Run the function in one transaction: the outermost opens it, inner ones with the same actor join."""
-    return _gated(function, read_only=False)
+    return _gated(function, Mode.WRITE)
 
 
 def query(
     function: Callable[Concatenate[Actor, P], Awaitable[R]],
 ) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
     """Like `action`, for reads: the transaction refuses writes."""
-    return _gated(function, read_only=True)
+    return _gated(function, Mode.READ)
+
+
+def snapshot(
+    function: Callable[Concatenate[Actor, P], Awaitable[R]],
+) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    """Like `query`, where all statements must see one and the same moment."""
+    return _gated(function, Mode.SNAPSHOT)
 
 
 def _gated(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]], *, read_only: bool
+    function: Callable[Concatenate[Actor, P], Awaitable[R]], mode: Mode
 ) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
     @wraps(function)
     async def gated(actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
         if _current.get() is None:
-            return await _outermost(lambda: function(actor, *args, **kwargs), actor, read_only)
+            return await _outermost(lambda: function(actor, *args, **kwargs), actor, mode)
         transaction = current_transaction()
         if transaction.actor != actor:
             raise SecondActor(f"{transaction.actor} opened it, {actor} wants to act")
-        if transaction.read_only and not read_only:
+        if mode is Mode.WRITE and transaction.mode is not Mode.WRITE:
             raise OutsideTheGate(f"{function.__name__} writes inside a read")
         return await function(actor, *args, **kwargs)
 
     return gated
 
 
-async def _outermost(body: Callable[[], Awaitable[R]], actor: Actor, read_only: bool) -> R:  # noqa: FBT001 - private, one caller
+async def _outermost(body: Callable[[], Awaitable[R]], actor: Actor, mode: Mode) -> R:
     for replay in range(REPLAYS_MAX + 1):
         try:
-            async with _transaction(actor, read_only=read_only) as transaction:
+            async with _transaction(actor, mode) as transaction:
                 result = await body()
                 for last_step in transaction.before_commit:
                     await last_step()
@@ -199,34 +216,31 @@ async def _outermost(body: Callable[[], Awaitable[R]], actor: Actor, read_only: 
 
 
 @asynccontextmanager
-async def _transaction(actor: Actor, *, read_only: bool) -> AsyncIterator[Transaction]:
+async def _transaction(actor: Actor, mode: Mode) -> AsyncIterator[Transaction]:
     connection = await _acquire()
-    transaction = Transaction(connection, actor, read_only=read_only)
+    transaction = Transaction(connection, actor, mode)
     token = _current.set(transaction)
-    finished = False
     try:
-        try:
-            await connection.execute(opening(actor, read_only=read_only))
-        except LINE_BROKE as error:
-            raise DatabaseAway from error
+        await _begin(connection, actor, mode)
         yield transaction
-        # Deferred constraints speak here, while the failure is still an ordinary one.
-        finished = True
         await _commit(connection)
     except BaseException:
-        if not connection.is_closed() and connection.is_in_transaction():
-            await _roll_back(connection)
-        elif not finished and connection.is_closed():
-            raise DatabaseAway from None
+        await _roll_back(connection)
         raise
     finally:
         _current.reset(token)
         await _release(connection)
 
 
-def opening(actor: Actor, *, read_only: bool) -> str:
+async def _begin(connection: Any, actor: Actor, mode: Mode) -> None:
+    try:
+        await connection.execute(opening(actor, mode))
+    except LINE_BROKE as error:
+        raise DatabaseAway from error
+
+
+def opening(actor: Actor, mode: Mode) -> str:
     """The statements that open a transaction, in one round trip."""
-    mode = " READ ONLY" if read_only else ""
     settings_of = {
         "app.actor_kind": str(actor.kind),
         "app.actor_id": str(actor.id or ""),
@@ -235,7 +249,7 @@ def opening(actor: Actor, *, read_only: bool) -> str:
     }
     calls = ", ".join(f"set_config('{k}', {_quoted(v)}, true)" for k, v in settings_of.items())
     return (
-        f"BEGIN{mode}; SET LOCAL ROLE {APP_ROLE}; SET LOCAL search_path = public; SELECT {calls};"
+        f"{mode}; SET LOCAL ROLE {APP_ROLE}; SET LOCAL search_path = public; SELECT {calls};"
         f" SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s';"
         f" SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s';"
         f" SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS_MAX}s'"
@@ -258,6 +272,7 @@ async def _acquire() -> Any:
 
 
 async def _commit(connection: Any) -> None:
+    # Deferred constraints speak before COMMIT, while their failure is still an ordinary one.
     try:
         answer = await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; COMMIT")
     except (*LINE_BROKE, TimeoutError) as error:
@@ -269,9 +284,11 @@ async def _commit(connection: Any) -> None:
 
 async def _roll_back(connection: Any) -> None:
     try:
+        if not connection.is_in_transaction():
+            return
         await asyncio.wait_for(asyncio.shield(connection.execute("ROLLBACK")), ROLLBACK_SECONDS_MAX)
     except (*LINE_BROKE, TimeoutError, asyncpg.PostgresError):
-        connection.terminate()
+        _give_up(connection)
 
 
 async def _release(connection: Any) -> None:
@@ -280,4 +297,10 @@ async def _release(connection: Any) -> None:
     try:
         await DB.pool.release(connection, timeout=ROLLBACK_SECONDS_MAX)
     except (*LINE_BROKE, TimeoutError):
+        _give_up(connection)
+
+
+def _give_up(connection: Any) -> None:
+    """Cut the line. A connection that is gone already belongs to the pool again and says so."""
+    with contextlib.suppress(asyncpg.InterfaceError):
         connection.terminate()

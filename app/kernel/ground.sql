@@ -28,7 +28,9 @@ CREATE TABLE IF NOT EXISTS event_default PARTITION OF event DEFAULT;
 CREATE INDEX IF NOT EXISTS event_aggregate ON event (aggregate_id, aggregate_version);
 
 -- Makes the monthly partitions of a table for this month and the next three. Returns how many it made.
-CREATE OR REPLACE FUNCTION jiuyi.ensure_partitions(partitioned text) RETURNS integer LANGUAGE plpgsql AS $$
+-- Runs as the owner, because the application's role makes no tables.
+CREATE OR REPLACE FUNCTION jiuyi.ensure_partitions(partitioned text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     first date := date_trunc('month', pg_catalog.now() AT TIME ZONE 'UTC')::date;
     month date;
