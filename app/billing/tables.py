@@ -175,6 +175,7 @@ class Attempt(Table, tablename="attempt"):
     created_at = Timestamptz(default=TimestamptzNow())
     # Wall time of the database: patience with a channel does not follow the demo clock.
     look_at = Timestamptz(null=True, default=TimestamptzNow())  # when the sweeper looks; none: settled
+    looked_at = Timestamptz(null=True, default=None)
     looks = Integer(default=0)
     paid_at = Timestamptz(null=True, default=None)
     refunding_fen = BigInt(default=0)
@@ -241,6 +242,7 @@ class Refund(Table, tablename="refund"):
     attempt_id = ForeignKey(references=Attempt, index=True)
     bill_id = ForeignKey(references=Bill, index=True)
     out_refund_no = Varchar(length=64, unique=True)
+    from_suspense = Boolean(default=False)  # what it gives back never settled a bill
     once_key = Varchar(length=80, unique=True)  # what asked for it, so that it is asked once
     reason = Varchar(length=12, choices=RefundReason)
     amount_fen = BigInt()
