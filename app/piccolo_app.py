@@ -10,7 +10,9 @@ from app.identity import tables as identity
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
 from app.organization import tables as organization
+from app.outpatient import tables as outpatient
 from app.patients import tables as patients
+from app.queueing import tables as queueing
 from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
@@ -21,6 +23,8 @@ TABLES: list[type[Table]] = [
     *patients.TABLES,
     *catalog.TABLES,
     *encounters.TABLES,
+    *queueing.TABLES,
+    *outpatient.TABLES,
     *notifications.TABLES,
 ]
 
