@@ -15,6 +15,7 @@ from app.kernel.ids import new_id
 from app.laboratory.events import SpecimenCollected, SpecimenRejected
 from app.laboratory.rules import Tube, barcode, tubes
 from app.laboratory.tables import SPECIMEN_FLOW, RejectReason, SpecimenStatus
+from app.orders.critical import withdraw_criticals
 from app.orders.executing import begin_lab_orders, put_back_lab_orders
 from app.patients.access import may_see
 
@@ -166,6 +167,8 @@ async def reject_specimen(actor: Actor, *, specimen_id: UUID, reason: RejectReas
     )
     await put_back_lab_orders(actor, order_ids=order_ids)
     await _end_tube(specimen_id)
+    for report in await fetch("SELECT id FROM lab_report WHERE specimen_id = $1", specimen_id):
+        await withdraw_criticals(actor, report_id=report["id"])
     again_id = await _label(
         actor,
         specimen["encounter_id"],

@@ -14,7 +14,7 @@ from app.kernel.ids import new_id
 from app.laboratory import rules
 from app.laboratory.collecting import orders_in, specimen_row
 from app.laboratory.events import ResultReleased, ResultWithdrawn
-from app.laboratory.measuring import Measured, judge_of, write_value
+from app.laboratory.measuring import Measured, is_complete, judge_of, write_value
 from app.laboratory.tables import (
     LAB_REPORT_FLOW,
     SPECIMEN_FLOW,
@@ -66,7 +66,7 @@ class CorrectionReasonMissing(Invalid):
 async def verify_report(actor: Actor, *, report_id: UUID) -> UUID:
     """A second person stands by the values. From here a dangerous one must be told."""
     report, specimen = await _report(actor, report_id)
-    if not await _all_measured(actor, report_id, specimen):
+    if not await is_complete(report_id, await judge_of(actor, specimen=specimen)):
         raise ResultsIncomplete(report_id=report_id)
     entered = await fetch("SELECT DISTINCT entered_by FROM lab_result WHERE report_id = $1", report_id)
     if actor.id in {row["entered_by"] for row in entered}:
@@ -76,12 +76,6 @@ async def verify_report(actor: Actor, *, report_id: UUID) -> UUID:
         await SPECIMEN_FLOW.move(specimen["id"], SpecimenStatus.VERIFIED)
     await confirm_criticals(actor, report_id=report_id)
     return report_id
-
-
-async def _all_measured(actor: Actor, report_id: UUID, specimen: asyncpg.Record) -> bool:
-    judge = await judge_of(actor, specimen=specimen)
-    rows = await fetch("SELECT code FROM lab_result WHERE report_id = $1", report_id)
-    return not rules.missing_tests(judge.tests, (row["code"] for row in rows))
 
 
 @action

@@ -76,6 +76,15 @@ async def unflag_critical(actor: Actor, *, report_id: UUID, test_code: str) -> N
 
 
 @action
+async def withdraw_criticals(actor: Actor, *, report_id: UUID) -> None:
+    """The specimen was no good: what was flagged in it says nothing."""
+    for row in await fetch(
+        "SELECT id FROM critical_value WHERE report_id = $1 AND status = 'flagged' ORDER BY id", report_id
+    ):
+        await CRITICAL_FLOW.move(row["id"], CriticalStatus.WITHDRAWN)
+
+
+@action
 async def confirm_criticals(actor: Actor, *, report_id: UUID) -> int:
     """The second person of the laboratory stands by them: whoever must act is told. Returns how many."""
     rows = await fetch(

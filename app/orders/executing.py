@@ -98,19 +98,32 @@ async def return_prescription(actor: Actor, *, prescription_id: UUID, reason: st
 
 
 @action
-async def call_prescription_to(
-    actor: Actor, *, prescription_id: UUID, window_id: UUID, window_name: str, number: str
+async def assign_window(
+    actor: Actor,
+    *,
+    prescription_id: UUID,
+    window_id: UUID,
+    window_name: str,
+    number: str,
+    ticket_id: UUID,
 ) -> None:
-    """The drugs wait at a window under a number. Again: the same, once more."""
+    """Where the patient will collect it, and under which number."""
     await prescription_row(actor, prescription_id=prescription_id)
-    await _require_moved(
+    await fetch_one(
+        "UPDATE prescription SET window_id = $2, window_name = $3, number = $4, ticket_id = $5 WHERE id = $1",
         prescription_id,
-        DispenseStatus.READY,
-        window_id=window_id,
-        window_name=window_name,
-        number=number,
-        called_at=await clock.now(),
+        window_id,
+        window_name,
+        number,
+        ticket_id,
     )
+
+
+@action
+async def mark_ready(actor: Actor, *, prescription_id: UUID) -> asyncpg.Record:
+    """The drugs wait at their window. Again: the same, once more."""
+    await prescription_row(actor, prescription_id=prescription_id)
+    return await _require_moved(prescription_id, DispenseStatus.READY, called_at=await clock.now())
 
 
 @action
@@ -141,9 +154,11 @@ async def prescription_row(actor: Actor, *, prescription_id: UUID) -> asyncpg.Re
     return row
 
 
-async def _require_moved(prescription_id: UUID, end: DispenseStatus, **values: object) -> None:
-    if await DISPENSE_FLOW.try_move(prescription_id, end, **values) is None:
+async def _require_moved(prescription_id: UUID, end: DispenseStatus, **values: object) -> asyncpg.Record:
+    row = await DISPENSE_FLOW.try_move(prescription_id, end, **values)
+    if row is None:
         raise PrescriptionNotWaiting(prescription_id=prescription_id)
+    return row
 
 
 def _require_valid(row: asyncpg.Record, now: datetime) -> None:

@@ -187,6 +187,7 @@ class Prescription(Table, tablename="prescription"):
     window_id = UUID(null=True, default=None)
     window_name = Varchar(length=60, default="")
     number = Varchar(length=12, default="")
+    ticket_id = UUID(null=True, default=None)
     called_at = Timestamptz(null=True, default=None)
     dispensed_at = Timestamptz(null=True, default=None)
 
