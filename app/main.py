@@ -22,10 +22,15 @@ from app.kernel.errors import DomainError, Forbidden
 from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
+from app.laboratory.routes import router as laboratory_router
+from app.orders.routes import router as orders_router
 from app.organization.routes import router as organization_router
 from app.patients.routes import router as patients_router
+from app.pharmacy.routes import router as pharmacy_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
+from mini_program_api.prescriptions import router as prescriptions_router
+from mini_program_api.reports import router as reports_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB
@@ -106,6 +111,11 @@ ROUTES: list[ControllerRouterHandler] = [
     login_router,
     family_router,
     timeline_router,
+    orders_router,
+    laboratory_router,
+    pharmacy_router,
+    prescriptions_router,
+    reports_router,
 ]
 
 

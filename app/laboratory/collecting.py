@@ -1,6 +1,7 @@
 """Tubes on their way: labelled, taken, sent, received, or rejected and taken again."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -193,7 +194,7 @@ async def _end_tube(specimen_id: UUID) -> None:
     await fetch_value("UPDATE specimen_order SET live = false WHERE specimen_id = $1", specimen_id)
 
 
-async def _step(specimen_id: UUID, end: SpecimenStatus, **values: object) -> None:
+async def _step(specimen_id: UUID, end: SpecimenStatus, **values: Any) -> None:
     if await SPECIMEN_FLOW.try_move(specimen_id, end, **values) is None:
         raise SpecimenMoved(specimen_id=specimen_id)
 

@@ -93,9 +93,7 @@ async def record_results(
     return specimen["id"]
 
 
-async def _is_news(
-    specimen_id: UUID, analyser: str, message_id: str, values: Sequence[Measured]
-) -> bool:
+async def _is_news(specimen_id: UUID, analyser: str, message_id: str, values: Sequence[Measured]) -> bool:
     content_hash = hashlib.sha256(msgspec.json.encode(values)).hexdigest()
     taken = await fetch_value(
         "INSERT INTO analyser_message (id, analyser, message_id, specimen_id, content_hash, received_at)"

@@ -1,6 +1,5 @@
 """Tubes and reports as staff and patients read them."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -116,7 +115,7 @@ async def specimen_view(
 ) -> SpecimenView:
     row = await fetch_one(f"{SPECIMEN} WHERE s.id = $1 OR s.barcode = $2", specimen_id, barcode)
     if row is None or not await may_see(actor, person_id=row["person_id"]):
-        raise SpecimenNotFound(**({"barcode": barcode} if specimen_id is None else {"specimen_id": specimen_id}))
+        raise SpecimenNotFound(specimen_id=specimen_id or barcode)
     return _specimen(row, await person_view(actor, person_id=row["person_id"]))
 
 
@@ -179,7 +178,7 @@ async def read_report(actor: Actor, *, report_id: UUID) -> PatientReport:
     )
 
 
-async def _rows(report_id: UUID) -> Sequence[ResultRow]:
+async def _rows(report_id: UUID) -> list[ResultRow]:
     rows = await fetch("SELECT * FROM lab_result WHERE report_id = $1 ORDER BY position", report_id)
     return [result_row(row) for row in rows]
 

@@ -1,6 +1,7 @@
 """From values to a report: verified by a second person, released once, corrected only by a new version."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -131,9 +132,7 @@ async def _abnormal_count(report_id: UUID) -> int:
 
 
 @action
-async def correct_report(
-    actor: Actor, *, report_id: UUID, reason: str, values: Sequence[Measured]
-) -> UUID:
+async def correct_report(actor: Actor, *, report_id: UUID, reason: str, values: Sequence[Measured]) -> UUID:
     """Take a released report back and begin its next version with these values changed.
 
     The new version is verified by another and released like the first.
@@ -145,7 +144,9 @@ async def correct_report(
     await withdraw_report(actor, report_id=report_id)
     next_id = await _next_version(report, reason.strip()[:REASON_MAX])
     judge = await judge_of(actor, specimen=specimen)
-    for row in await fetch("SELECT code, value, unit, analyser FROM lab_result WHERE report_id = $1", report_id):
+    for row in await fetch(
+        "SELECT code, value, unit, analyser FROM lab_result WHERE report_id = $1", report_id
+    ):
         changed = next((v for v in values if v.code == row["code"]), None)
         await write_value(
             actor,
@@ -205,6 +206,6 @@ async def _report(actor: Actor, report_id: UUID) -> tuple[asyncpg.Record, asyncp
     return report, await specimen_row(actor, specimen_id=report["specimen_id"])
 
 
-async def _step(report_id: UUID, end: LabReportStatus, **values: object) -> None:
+async def _step(report_id: UUID, end: LabReportStatus, **values: Any) -> None:
     if await LAB_REPORT_FLOW.try_move(report_id, end, **values) is None:
         raise ReportNotInStep(report_id=report_id)

@@ -1,7 +1,8 @@
-"""Carrying orders out: the steps that laboratory and pharmacy take, and the one moment that uses the money."""
+"""Carrying orders out: the steps of laboratory and pharmacy, and the moment that uses the money."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -154,7 +155,7 @@ async def prescription_row(actor: Actor, *, prescription_id: UUID) -> asyncpg.Re
     return row
 
 
-async def _require_moved(prescription_id: UUID, end: DispenseStatus, **values: object) -> asyncpg.Record:
+async def _require_moved(prescription_id: UUID, end: DispenseStatus, **values: Any) -> asyncpg.Record:
     row = await DISPENSE_FLOW.try_move(prescription_id, end, **values)
     if row is None:
         raise PrescriptionNotWaiting(prescription_id=prescription_id)

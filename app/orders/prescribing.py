@@ -248,9 +248,7 @@ def _drug_line(found: DrugView, frequency: Frequency, days: int) -> DrugLine:
     )
 
 
-async def insert_order(
-    actor: Actor, *, kind: OrderKind, encounter: asyncpg.Record, title: str
-) -> UUID:
+async def insert_order(actor: Actor, *, kind: OrderKind, encounter: asyncpg.Record, title: str) -> UUID:
     order_id = new_id()
     await fetch_value(
         "INSERT INTO clinical_order (id, kind, encounter_id, person_id, department_id, title, status,"

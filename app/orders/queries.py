@@ -10,6 +10,8 @@ import msgspec
 
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.database import fetch, fetch_one, query
+from app.orders.critical import CriticalValueNotFound
+from app.orders.placing import OrderNotFound
 from app.orders.prescribing import PrescriptionNotFound
 from app.orders.tables import (
     CriticalStatus,
@@ -152,6 +154,14 @@ async def orders_of(actor: Actor, *, encounter_id: UUID) -> list[OrderView]:
 
 
 @query
+async def order_view(actor: Actor, *, order_id: UUID) -> OrderView:
+    row = await fetch_one("SELECT * FROM clinical_order WHERE id = $1", order_id)
+    if row is None or not await may_see(actor, person_id=row["person_id"]):
+        raise OrderNotFound(order_id=order_id)
+    return _as(OrderView, row)
+
+
+@query
 async def submission_view(actor: Actor, *, submission_id: UUID) -> SubmissionView:
     row = await fetch_one(
         "SELECT s.*, (SELECT array_agg(o.id ORDER BY o.id) FROM clinical_order o"
@@ -216,6 +226,11 @@ async def _lines(prescription_id: UUID) -> list[LineView]:
     return [_as(LineView, row, frequency=FREQUENCY_NAMES[Frequency(row["frequency"])]) for row in rows]
 
 
+REPORT = (
+    "SELECT o.*, o.read_at IS NOT NULL AS read, EXISTS (SELECT FROM critical_value c"
+    " WHERE c.report_id = o.id AND c.status IN ('flagged', 'confirmed')) AS needs_handover FROM report o"
+)
+
 # A phone asks for one person or for all whom its account may read.
 READABLE = (
     "o.person_id IN (SELECT same FROM binding b CROSS JOIN LATERAL jiuyi.same_person(b.person_id) same"
@@ -249,9 +264,7 @@ async def reports_for_account(
     """Released reports, newest first. Headers only."""
     await _require_asked(actor, person_id)
     rows = await fetch(
-        "SELECT o.*, o.read_at IS NOT NULL AS read, EXISTS (SELECT FROM critical_value c"
-        " WHERE c.report_id = o.id AND c.status IN ('flagged', 'confirmed')) AS needs_handover"
-        f" FROM report o WHERE {READABLE} AND o.status = 'released' ORDER BY o.id DESC LIMIT $4",  # noqa: S608 - constants
+        f"{REPORT} WHERE {READABLE} AND o.status = 'released' ORDER BY o.id DESC LIMIT $4",
         actor.id,
         person_id,
         after,
@@ -276,6 +289,14 @@ async def critical_values(actor: Actor, *, limit: int = 50) -> list[CriticalValu
         min(limit, LIST_MAX),
     )
     return [_as(CriticalValueView, row) for row in rows]
+
+
+@query
+async def critical_value(actor: Actor, *, critical_value_id: UUID) -> CriticalValueView:
+    row = await fetch_one("SELECT * FROM critical_value WHERE id = $1", critical_value_id)
+    if row is None or not await may_see(actor, person_id=row["person_id"]):
+        raise CriticalValueNotFound(critical_value_id=critical_value_id)
+    return _as(CriticalValueView, row)
 
 
 def _as(struct: type[S], row: asyncpg.Record, **more: object) -> S:

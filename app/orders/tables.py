@@ -225,7 +225,10 @@ class PrescriptionLine(Table, tablename="prescription_line"):
     """One drug of a prescription, as it read when it was written. Its id is the charge's source."""
 
     id = UUID(primary_key=True)
-    prescription_id = ForeignKey(references=Prescription, index=True)
+    # The order shares the prescription's id; piccolo cannot point at a key that itself points.
+    prescription_id = ForeignKey(
+        references=ClinicalOrder, index=True
+    )  # piccolo cannot point at a key that points
     position = SmallInt()
     drug_id = ForeignKey(references=Drug)
     item_id = UUID()

@@ -115,7 +115,9 @@ async def dispense(
 
 
 async def _lines(prescription_id: UUID) -> dict[UUID, asyncpg.Record]:
-    rows = await fetch("SELECT id, quantity FROM prescription_line WHERE prescription_id = $1", prescription_id)
+    rows = await fetch(
+        "SELECT id, quantity FROM prescription_line WHERE prescription_id = $1", prescription_id
+    )
     return {row["id"]: row for row in rows}
 
 

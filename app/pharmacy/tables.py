@@ -6,7 +6,7 @@ from piccolo.columns import UUID, Array, Date, ForeignKey, Numeric, Timestamptz,
 from piccolo.constraints import Check
 from piccolo.table import Table
 
-from app.orders.tables import Prescription, PrescriptionLine
+from app.orders.tables import ClinicalOrder, PrescriptionLine
 
 
 class ReviewDecision(StrEnum):
@@ -33,7 +33,7 @@ class Check4(StrEnum):
 
 class PrescriptionReview(Table, tablename="prescription_review"):
     id = UUID(primary_key=True)
-    prescription_id = ForeignKey(references=Prescription, unique=True)
+    prescription_id = ForeignKey(references=ClinicalOrder, unique=True)
     decision = Varchar(length=8, choices=ReviewDecision)
     category = Varchar(length=16, null=True, default=None, choices=ReviewCategory)
     reason = Varchar(length=200, default="")
@@ -47,7 +47,7 @@ class Dispensing(Table, tablename="dispensing"):
     """One handing over of one prescription: a second one cannot be stored."""
 
     id = UUID(primary_key=True)
-    prescription_id = ForeignKey(references=Prescription, unique=True)
+    prescription_id = ForeignKey(references=ClinicalOrder, unique=True)
     window_id = UUID(null=True, default=None)
     checks = Array(base_column=Varchar(length=16))
     dispensed_by = UUID()
