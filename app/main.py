@@ -13,9 +13,11 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.alerts.routes import router as alerts_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
+from app.inpatient.routes import router as inpatient_router
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
 from app.kernel.errors import DomainError, Forbidden
@@ -27,6 +29,7 @@ from app.orders.routes import router as orders_router
 from app.organization.routes import router as organization_router
 from app.patients.routes import router as patients_router
 from app.pharmacy.routes import router as pharmacy_router
+from bedside_terminal.routes import router as bedside_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
 from mini_program_api.prescriptions import router as prescriptions_router
@@ -116,6 +119,9 @@ ROUTES: list[ControllerRouterHandler] = [
     pharmacy_router,
     prescriptions_router,
     reports_router,
+    alerts_router,
+    inpatient_router,
+    bedside_router,
 ]
 
 

@@ -3,10 +3,12 @@
 from piccolo.conf.apps import AppConfig
 from piccolo.table import Table
 
+from app.alerts import tables as alerts
 from app.billing import tables as billing
 from app.catalog import tables as catalog
 from app.encounters import tables as encounters
 from app.identity import tables as identity
+from app.inpatient import tables as inpatient
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
 from app.laboratory import tables as laboratory
@@ -32,6 +34,8 @@ TABLES: list[type[Table]] = [
     *pharmacy.TABLES,
     *outpatient.TABLES,
     *notifications.TABLES,
+    *alerts.TABLES,
+    *inpatient.TABLES,
 ]
 
 APP_CONFIG = AppConfig(

@@ -12,6 +12,8 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
+from app.alerts.escalation import escalate_overdue
+from app.inpatient.daily import post_nightly_fees
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
@@ -36,6 +38,8 @@ JOB_HANDLERS: dict[str, JobHandler] = {}
 
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+    ("alerts.escalate", 1, escalate_overdue),
+    ("inpatient.nightly_fees", 60, post_nightly_fees),
     ("kernel.partitions", 3600, keep_partitions),
 ]
 

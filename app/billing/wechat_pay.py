@@ -129,7 +129,7 @@ class WechatPay:
             self.config.merchant_private_key_path.read_text(),
             platform_key,
             self.notify_url,
-            self.config.apiv3_key,  # type: ignore[arg-type] - annotated `str = None` there
+            self.config.apiv3_key,
         )
 
     async def aclose(self) -> None:
@@ -203,9 +203,7 @@ class WechatPay:
         return _refund_outcome(await self._call("POST", REFUNDS, body), order.out_refund_no)
 
     async def query_refund(self, out_trade_no: str, out_refund_no: str) -> Outcome[RefundTold]:
-        return _refund_outcome(
-            await self._call("GET", f"{REFUNDS}/{quote(out_refund_no)}"), out_refund_no
-        )
+        return _refund_outcome(await self._call("GET", f"{REFUNDS}/{quote(out_refund_no)}"), out_refund_no)
 
     def _trade(self, told: dict[str, Any]) -> Outcome[Trade]:
         state = TRADE_STATES.get(str(told.get("trade_state")))
@@ -299,9 +297,7 @@ class WechatPay:
         try:
             sealed = msgspec.json.decode(body, type=_Sealed)
             resource = sealed.resource
-            told = self.signer.decrypt_response(
-                resource.nonce, resource.ciphertext, resource.associated_data
-            )
+            told = self.signer.decrypt_response(resource.nonce, resource.ciphertext, resource.associated_data)
             return self._notice(sealed, told)
         except (msgspec.MsgspecError, InvalidTag, ValueError, KeyError) as error:
             raise NoticeForged(f"unreadable: {type(error).__name__}") from error
@@ -346,7 +342,9 @@ class _Sealed(msgspec.Struct, frozen=True):
 
 def _refund_outcome(outcome: Outcome[dict[str, Any]], out_refund_no: str) -> Outcome[RefundTold]:
     match outcome:
-        case Success(told) if told.get("out_refund_no") == out_refund_no and told.get("status") in REFUND_STATES:
+        case Success(told) if (
+            told.get("out_refund_no") == out_refund_no and told.get("status") in REFUND_STATES
+        ):
             return Success(_refund_told(told, told["status"]))
         case Success():
             return Unknown("another refund's answer")
