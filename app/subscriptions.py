@@ -27,4 +27,8 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
     Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
     Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),
+from app.billing.events import BillPaid, BillPaidLate
+from app.outpatient.paying import book_when_paid, settle_late_payment
+    Subscription("outpatient.book_when_paid", BillPaid, book_when_paid),
+    Subscription("outpatient.settle_late_payment", BillPaidLate, settle_late_payment),
 ]

@@ -23,6 +23,10 @@ from app.kernel.partitions import keep_partitions
 from app.kernel.relay import Relay
 from app.kernel.settings import settings
 from app.kernel.tasks import Watched
+from app.outpatient.arrival import mark_no_shows
+from app.outpatient.identifying import forget_identifications
+from app.outpatient.paying import expire_holds
+from app.outpatient.schedule import free_numbers, roll_sessions
 from app.subscriptions import SUBSCRIPTIONS
 
 log = structlog.get_logger()
@@ -41,6 +45,11 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("alerts.escalate", 1, escalate_overdue),
     ("inpatient.nightly_fees", 60, post_nightly_fees),
     ("kernel.partitions", 3600, keep_partitions),
+    ("outpatient.expire_holds", 5, expire_holds),
+    ("outpatient.free_numbers", 5, free_numbers),
+    ("outpatient.mark_no_shows", 60, mark_no_shows),
+    ("outpatient.roll_sessions", 60, roll_sessions),  # often, and cheap: the clock may have moved
+    ("outpatient.forget_identifications", 3600, forget_identifications),
 ]
 
 

@@ -22,7 +22,7 @@ class TicketIssued(msgspec.Struct, frozen=True, kw_only=True):
 
 @fact(kind="ticket.called", aggregate="ticket", key="ticket_id")
 class TicketCalled(msgspec.Struct, frozen=True, kw_only=True):
-    """A call (`repeat_no` 1) or a repeated one; a display speaks each (`call_id`, `repeat_no`) once at most."""
+    """A call, or a repeated one: a display speaks each (`call_id`, `repeat_no`) at most once."""
 
     ticket_id: UUID
     call_id: UUID
