@@ -30,16 +30,16 @@ from app.organization.routes import router as organization_router
 from app.outpatient.routes import router as outpatient_router
 from app.patients.routes import router as patients_router
 from app.pharmacy.routes import router as pharmacy_router
-from bedside_terminal.routes import router as bedside_router
-from mini_program_api.family import router as family_router
-from mini_program_api.login import router as login_router
-from mini_program_api.prescriptions import router as prescriptions_router
-from mini_program_api.reports import router as reports_router
 from app.queueing.routes import router as queueing_router
+from bedside_terminal.routes import router as bedside_router
 from guide_kiosk.visits import router as kiosk_router
 from mini_program_api.appointments import router as appointments_router
 from mini_program_api.departments import router as departments_router
+from mini_program_api.family import router as family_router
+from mini_program_api.login import router as login_router
+from mini_program_api.prescriptions import router as prescriptions_router
 from mini_program_api.queue import router as queue_router
+from mini_program_api.reports import router as reports_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB

@@ -7,6 +7,7 @@ from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRej
 from app.orders import paying as orders_paying
 from app.orders import story as orders_story
 from app.orders.events import OrdersPaid, OrdersSubmitted, OrderStopped, ReportRead
+from app.outpatient.paying import book_when_paid, settle_late_payment
 from app.pharmacy import story as pharmacy_story
 from app.pharmacy import waiting as pharmacy_waiting
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
@@ -27,8 +28,6 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
     Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
     Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),
-from app.billing.events import BillPaid, BillPaidLate
-from app.outpatient.paying import book_when_paid, settle_late_payment
     Subscription("outpatient.book_when_paid", BillPaid, book_when_paid),
     Subscription("outpatient.settle_late_payment", BillPaidLate, settle_late_payment),
 ]

@@ -4,6 +4,8 @@ from uuid import UUID
 
 import asyncpg
 
+from app.alerts.raising import cancel_alerts, raise_alert
+from app.alerts.tables import AlertKind, AlertLevel
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import action, fetch, fetch_one, fetch_value
@@ -94,6 +96,7 @@ async def confirm_criticals(actor: Actor, *, report_id: UUID) -> int:
         await CRITICAL_FLOW.move(
             row["id"], CriticalStatus.CONFIRMED, confirmed_by=actor.id, confirmed_at=await clock.now()
         )
+        await _alert(actor, row)
         await emit(
             actor,
             CriticalValueConfirmed(
@@ -105,6 +108,24 @@ async def confirm_criticals(actor: Actor, *, report_id: UUID) -> int:
             ),
         )
     return len(rows)
+
+
+async def _alert(actor: Actor, row: asyncpg.Record) -> None:
+    """Somebody of the visit's department must answer; which value it is stands behind the door."""
+    department_id = await fetch_value(
+        "SELECT department_id FROM encounter WHERE id = $1", row["encounter_id"]
+    )
+    await raise_alert(
+        actor,
+        kind=AlertKind.CRITICAL_VALUE,
+        level=AlertLevel.CRITICAL,
+        text="检验危急值，请立即查看并复读确认",
+        department_id=department_id,
+        person_id=row["person_id"],
+        subject_id=row["id"],
+        assignee_id=row["ordered_by"],
+        once_key=f"critical_value:{row['id']}",
+    )
 
 
 @action
@@ -120,6 +141,7 @@ async def acknowledge_critical(actor: Actor, *, critical_value_id: UUID, read_ba
         acknowledged_at=await clock.now(),
         read_back=read_back.strip()[:40],
     )
+    await cancel_alerts(actor, subject_id=critical_value_id, note="已复读确认")
     await emit(
         actor,
         CriticalValueAcknowledged(
