@@ -14,6 +14,9 @@ from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.alerts.routes import router as alerts_router
+from app.billing.channels import close_channels
+from app.billing.notice_routes import router as pay_notice_router
+from app.billing.routes import router as ledger_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
@@ -40,6 +43,8 @@ from mini_program_api.login import router as login_router
 from mini_program_api.prescriptions import router as prescriptions_router
 from mini_program_api.queue import router as queue_router
 from mini_program_api.reports import router as reports_router
+from mini_program_api.bills import router as bills_router
+from mini_program_api.payments import router as payments_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB
@@ -103,6 +108,7 @@ async def lifespan(_: Litestar) -> AsyncIterator[None]:
         yield
     finally:
         await HUB.stop()
+        await close_channels()
         await close_hints()
         await close_pool()
 
@@ -117,6 +123,8 @@ ROUTES: list[ControllerRouterHandler] = [
     organization_router,
     patients_router,
     catalog_router,
+    ledger_router,
+    pay_notice_router,
     login_router,
     family_router,
     timeline_router,
@@ -134,6 +142,8 @@ ROUTES: list[ControllerRouterHandler] = [
     departments_router,
     appointments_router,
     queue_router,
+    bills_router,
+    payments_router,
 ]
 
 
