@@ -13,6 +13,8 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.asyncio import ConnectionPool
 
+from app.alerts.escalation import escalate_overdue
+from app.inpatient.daily import post_nightly_fees
 from app.billing.channels import close_channels
 from app.billing.charges import expire_bills
 from app.billing.late import refund_undecided
