@@ -1,0 +1,9 @@
+import { createApp } from "vue";
+import "../shared/base.css";
+import { enrol } from "../shared/device.js";
+import { fitStage } from "../shared/stage.js";
+import Kiosk from "./Kiosk.vue";
+
+enrol();
+fitStage();
+createApp(Kiosk).mount("#app");
