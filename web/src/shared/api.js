@@ -74,8 +74,8 @@ export function hospital(token) {
   }
 
   // One key for all attempts: an attempt whose answer was lost may have been done.
-  async function write(path, body, options = {}) {
-    const headers = { "Idempotency-Key": randomKey() };
+  async function write(path, body, { key = randomKey(), ...options } = {}) {
+    const headers = { "Idempotency-Key": key };
     for (let left = WRITE_ATTEMPTS; ; left -= 1) {
       try {
         return await authorized("POST", path, { ...options, body, headers });
