@@ -6,7 +6,8 @@ export const WARN_AFTER_MS = 50_000;
 export const WIPE_AFTER_MS = 60_000;
 const SIGNS_OF_LIFE = ["pointerdown", "keydown", "touchstart"];
 
-export function idleGuard({ guarded, wipe }) {
+/** wipe() when somebody left her pages open; rest() when nobody has come for as long. */
+export function idleGuard({ guarded, wipe, rest }) {
   const secondsLeft = ref(null);
   let touchedAt = performance.now();
 
@@ -16,15 +17,15 @@ export function idleGuard({ guarded, wipe }) {
   }
 
   function look() {
-    if (!guarded()) return touched();
     const idleMs = performance.now() - touchedAt;
     if (idleMs >= WIPE_AFTER_MS) {
       touched();
-      wipe();
-    } else if (idleMs >= WARN_AFTER_MS) {
-      secondsLeft.value = Math.ceil((WIPE_AFTER_MS - idleMs) / 1_000);
+      if (guarded()) wipe();
+      else rest();
+    } else {
+      const warned = idleMs >= WARN_AFTER_MS && guarded();
+      secondsLeft.value = warned ? Math.ceil((WIPE_AFTER_MS - idleMs) / 1_000) : null;
     }
-    return undefined;
   }
 
   const timer = setInterval(look, 250);

@@ -15,9 +15,8 @@ const NOBODY = Object.freeze({ visitor: null, visits: [], ticket: null, refusal:
 export function kioskVisit() {
   const kiosk = reactive({ face: "loading", place: "", elder: false, downSince: null, ...NOBODY });
   const api = hospital(deviceToken());
-  let round = 0; // answers to an earlier person's question are thrown away
-
   const clock = serverClock();
+  let round = 0; // answers to an earlier person's question are thrown away
 
   function wipe(face = "home") {
     round += 1;
@@ -26,7 +25,9 @@ export function kioskVisit() {
 
   async function scanned(value) {
     if (kiosk.busy || !canScan(kiosk.face)) return;
+    const elder = kiosk.elder && kiosk.face === "home";
     wipe("reading");
+    kiosk.elder = elder;
     await ask(
       () => api.write("/api/kiosk/v1/identify", { kind: kindOf(value), value }),
       (known) => Object.assign(kiosk, { face: "visits", visitor: known.visitor, visits: inOrder(known.visits) }),
@@ -74,6 +75,8 @@ export function kioskVisit() {
     try {
       const me = await api.read("/api/kiosk/v1/me");
       kiosk.place = me.place.name;
+      clock.forget();
+      clock.hear(me.now);
       kiosk.downSince = null;
     } catch (error) {
       face = error instanceof NotEnrolled || error instanceof Refused ? "unknown_device" : "offline";
@@ -85,6 +88,7 @@ export function kioskVisit() {
   watchHospital();
   return {
     kiosk,
+    clock,
     scanned,
     checkIn,
     wipe,
