@@ -8,6 +8,9 @@ import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# Piccolo finds its engine through this module's name, which otherwise would have to lie at the top.
+os.environ.setdefault("PICCOLO_CONF", "app.piccolo_conf")
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an installation can set. Every field has the environment variable's name behind it."""

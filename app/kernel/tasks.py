@@ -1,0 +1,53 @@
+"""Background tasks that are watched: one that ends is started again, and everybody can see that it was."""
+
+import asyncio
+import contextlib
+import contextvars
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+BACKOFF_SECONDS_MAX = 5.0
+STEADY_SECONDS = 30.0
+
+
+class Watched:
+    """Runs named functions for ever. Each starts with an empty context: no transaction is inherited."""
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+        self.restarts: dict[str, int] = {}
+
+    def start(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
+        self.restarts[name] = 0
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._watch(name, forever), name=name, context=contextvars.Context())
+        self.tasks.append(task)
+
+    async def _watch(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
+        pause = 0.1
+        while True:
+            started = time.monotonic()
+            try:
+                await forever()
+                log.warning("task_returned", task=name)
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.warning("task_failed", task=name, exc_info=True)
+            self.restarts[name] += 1
+            pause = (
+                0.1 if time.monotonic() - started > STEADY_SECONDS else min(pause * 2, BACKOFF_SECONDS_MAX)
+            )
+            await asyncio.sleep(pause)
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        for task in self.tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.tasks.clear()

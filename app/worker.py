@@ -1,0 +1,166 @@
+"""`jiuyi worker`: relay, sweeps and jobs as watched tasks, beside an arq that may die with Redis."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
+
+from app.kernel.actor import system
+from app.kernel.database import close_pool, open_pool
+from app.kernel.events import Lane
+from app.kernel.hints import Wakeups, close_hints
+from app.kernel.jobs import JobHandler, due_jobs, run_job
+from app.kernel.partitions import keep_partitions
+from app.kernel.relay import Relay
+from app.kernel.settings import settings
+from app.kernel.tasks import Watched
+from app.subscriptions import SUBSCRIPTIONS
+
+log = structlog.get_logger()
+
+LANE_POLL_SECONDS = {Lane.URGENT: 0.2, Lane.LIVE: 0.3, Lane.BULK: 1.0}
+JOB_POLL_SECONDS = 0.5
+ARQ_POLL_SECONDS = 0.05
+ARQ_JOBS_MAX = 20
+DRAIN_JOBS_MAX = 10  # jobs run at once by ourselves while Redis is away
+
+# What an outside effect is done by: one line each.
+JOB_HANDLERS: dict[str, JobHandler] = {}
+
+# What is looked at again and again: (name, every seconds, what).
+SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+    ("kernel.partitions", 3600, keep_partitions),
+]
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    asyncio.run(_main())
+
+
+async def _main() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    work = Work()
+    await work.start()
+    log.info("worker_ready")
+    await stop.wait()
+    await work.stop()
+
+
+class Work:
+    """The worker's tasks, startable inside a test as well as in a process of its own."""
+
+    def __init__(self) -> None:
+        self.watched = Watched()
+        self.wakeups = Wakeups()
+        self.relay = Relay(SUBSCRIPTIONS)
+        self.arq: ArqRedis | None = None
+        self.running: dict[UUID, asyncio.Task[bool]] = {}
+
+    async def start(self, *, pool: bool = True) -> None:
+        if pool:
+            await open_pool()
+        self.watched.start("hints", self.wakeups.listen)
+        for lane in Lane:
+            self.watched.start(f"relay:{lane}", self._relaying(lane))
+        for name, seconds, sweep in SWEEPS:
+            self.watched.start(f"sweep:{name}", _sweeping(seconds, sweep))
+        self.watched.start("jobs", self._feed_jobs)
+        if settings().redis_url:
+            self.watched.start("arq", self._run_arq)
+
+    async def stop(self, *, pool: bool = True) -> None:
+        await self.watched.stop()
+        for task in self.running.values():
+            task.cancel()
+        await asyncio.gather(*self.running.values(), return_exceptions=True)
+        await close_hints()
+        if pool:
+            await close_pool()
+
+    def _relaying(self, lane: Lane) -> Callable[[], Awaitable[None]]:
+        async def forever() -> None:
+            while True:
+                if await self.relay.turn(lane) == 0:
+                    await self.wakeups.wait(f"lane:{lane}", poll_s=LANE_POLL_SECONDS[lane])
+
+        return forever
+
+    async def _feed_jobs(self) -> None:
+        """Hand due jobs to arq by id; do them here while arq is away."""
+        while True:
+            for job_id in await due_jobs(system("jobs")):
+                if job_id in self.running or await self._hand_to_arq(str(job_id)):
+                    continue
+                if len(self.running) < DRAIN_JOBS_MAX:
+                    self._run_here(job_id)
+            await self.wakeups.wait("jobs", poll_s=JOB_POLL_SECONDS)
+
+    def _run_here(self, job_id: UUID) -> None:
+        task = asyncio.create_task(run_job(job_id, JOB_HANDLERS))
+        self.running[job_id] = task
+        task.add_done_callback(lambda _: self.running.pop(job_id, None))
+
+    async def _hand_to_arq(self, job_id: str) -> bool:
+        if self.arq is None:
+            return False
+        try:
+            await self.arq.enqueue_job("run_job", job_id, _job_id=job_id)
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
+
+    async def _run_arq(self) -> None:
+        """arq inside this process. Any end of it, Redis dying first of all, is a restart by the watcher."""
+        redis_settings = RedisSettings.from_dsn(settings().redis_url)
+        redis_settings.conn_retries = 1
+        redis_settings.conn_timeout = 1
+        self.arq = await create_pool(redis_settings, job_serializer=_dump, job_deserializer=_load)
+        worker = Worker(
+            functions=[func(_run_job_by_id, name="run_job", keep_result=0, max_tries=1)],
+            redis_pool=self.arq,
+            handle_signals=False,
+            poll_delay=ARQ_POLL_SECONDS,
+            max_jobs=ARQ_JOBS_MAX,
+            job_timeout=60,
+            job_completion_wait=0,
+            job_serializer=_dump,
+            job_deserializer=_load,
+            log_results=False,
+        )
+        try:
+            await worker.async_run()
+        finally:
+            self.arq = None
+            await worker.close()
+
+
+async def _run_job_by_id(ctx: dict[Any, Any], job_id: str) -> None:
+    await run_job(msgspec.convert(job_id, type=UUID), JOB_HANDLERS)
+
+
+def _dump(value: dict[str, object]) -> bytes:
+    """JSON, never pickle: whoever can write to Redis must not run code here."""
+    return msgspec.json.encode(value)
+
+
+def _load(raw: bytes) -> dict[str, object]:
+    return msgspec.json.decode(raw)
+
+
+def _sweeping(seconds: float, sweep: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    async def forever() -> None:
+        while True:
+            await sweep()
+            await asyncio.sleep(seconds)
+
+    return forever
