@@ -13,7 +13,7 @@ const PRIVATE_FACES = new Set(["reading", "visits", "ticket", "refused", "unsure
 const NOBODY = Object.freeze({ visitor: null, visits: [], ticket: null, refusal: null, pending: null, busy: false });
 
 export function kioskVisit() {
-  const kiosk = reactive({ face: "loading", place: "", elder: false, downSince: null, ...NOBODY });
+  const kiosk = reactive({ face: "loading", place: "", elder: false, lastGoodAt: null, ...NOBODY });
   const api = hospital(deviceToken());
   const clock = serverClock();
   let round = 0; // answers to an earlier person's question are thrown away
@@ -69,6 +69,7 @@ export function kioskVisit() {
     }
   }
 
+  // The home page never asks for a card that the hospital could not read.
   async function look() {
     const mine = round;
     let face = "home";
@@ -77,10 +78,9 @@ export function kioskVisit() {
       kiosk.place = me.place.name;
       clock.forget();
       clock.hear(me.now);
-      kiosk.downSince = null;
+      kiosk.lastGoodAt = clock.now();
     } catch (error) {
       face = error instanceof NotEnrolled || error instanceof Refused ? "unknown_device" : "offline";
-      kiosk.downSince ??= clock.now();
     }
     if (mine === round && !PRIVATE_FACES.has(kiosk.face)) kiosk.face = face;
   }

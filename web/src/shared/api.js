@@ -57,7 +57,7 @@ function retryAfter(response) {
   return Number.isFinite(seconds) ? seconds * 1_000 : 0;
 }
 
-// `token({ renew })` gives the bearer token; a 401 asks once for a new one.
+// `token({ renew })` gives the bearer token, `token.leftMs()` its time; a 401 asks once for a new one.
 export function hospital(token) {
   async function authorized(method, path, options = {}) {
     const attempt = async (renew) =>
@@ -89,7 +89,11 @@ export function hospital(token) {
   return {
     read: (path, options) => authorized("GET", path, options),
     write,
-    ticket: () => authorized("POST", "/rt/tickets"),
+    async ticket({ renew = false } = {}) {
+      if (renew) await token({ renew });
+      const { ticket } = await authorized("POST", "/rt/tickets");
+      return { ticket, leftMs: token.leftMs() };
+    },
   };
 }
 

@@ -47,7 +47,7 @@ export function deviceToken() {
     }
   }
 
-  return async function token({ renew = false } = {}) {
+  async function token({ renew = false } = {}) {
     const fresh = held && performance.now() < held.until - RENEW_BEFORE_MS;
     if (fresh && !renew) return held.token;
     // Several callers may meet an old token at once; one asks for all.
@@ -55,5 +55,8 @@ export function deviceToken() {
       asking = null;
     });
     return asking;
-  };
+  }
+
+  token.leftMs = () => (held ? held.until - performance.now() : 0);
+  return token;
 }

@@ -109,8 +109,7 @@ export function connectLive({ streams, ticket, clientId, windowSize = 64, hear, 
       clock.forget();
       clock.hear(frame.server_time);
       for (const offer of frame.streams) followed.get(offer.s)?.welcome(offer);
-      const leftMs = Date.parse(frame.token_exp) - Date.parse(frame.server_time);
-      if (leftMs > 0) set("reauth", Math.max(leftMs - REAUTH_BEFORE_MS, leftMs / 2), reauthorize);
+      reauthorizeIn(Date.parse(frame.token_exp) - Date.parse(frame.server_time));
     },
     snap(frame) {
       if (followed.get(frame.s)?.snap(frame)) hear({ stream: frame.s, state: frame.state });
@@ -155,9 +154,17 @@ export function connectLive({ streams, ticket, clientId, windowSize = 64, hear, 
     }
   }
 
+  function reauthorizeIn(leftMs) {
+    if (leftMs > 0) set("reauth", Math.max(leftMs - REAUTH_BEFORE_MS, leftMs / 2), reauthorize);
+  }
+
   async function reauthorize() {
+    const mine = socket;
     try {
-      say({ t: "reauth", ticket: (await ticket()).ticket });
+      const granted = await ticket({ renew: true });
+      if (mine !== socket) return;
+      say({ t: "reauth", ticket: granted.ticket });
+      reauthorizeIn(granted.leftMs);
     } catch {
       // The server closes with 4001 at expiry and the usual way back is taken.
     }
@@ -189,7 +196,7 @@ export function connectLive({ streams, ticket, clientId, windowSize = 64, hear, 
   function waitMs(retryAfterMs, closeCode) {
     const asked = pleaseWaitMs;
     pleaseWaitMs = null;
-    if (asked !== null) return Math.random() * asked;
+    if (asked !== null) return asked; // already a random share of the server's own
     // Another screen was opened with this key: fighting over it would blind both.
     if (closeCode === REPLACED) return REPLACED_MS * (1 + Math.random());
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** Math.min(failures, 10));
