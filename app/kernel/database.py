@@ -1,6 +1,7 @@
 """The gate: every statement runs inside one transaction that knows who acts, and is always given back."""
 
 import asyncio
+import contextlib
 import contextvars
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -224,8 +225,7 @@ async def _transaction(actor: Actor, mode: Mode) -> AsyncIterator[Transaction]:
         yield transaction
         await _commit(connection)
     except BaseException:
-        if connection.is_in_transaction():
-            await _roll_back(connection)
+        await _roll_back(connection)
         raise
     finally:
         _current.reset(token)
@@ -284,9 +284,11 @@ async def _commit(connection: Any) -> None:
 
 async def _roll_back(connection: Any) -> None:
     try:
+        if not connection.is_in_transaction():
+            return
         await asyncio.wait_for(asyncio.shield(connection.execute("ROLLBACK")), ROLLBACK_SECONDS_MAX)
     except (*LINE_BROKE, TimeoutError, asyncpg.PostgresError):
-        connection.terminate()
+        _give_up(connection)
 
 
 async def _release(connection: Any) -> None:
@@ -295,4 +297,10 @@ async def _release(connection: Any) -> None:
     try:
         await DB.pool.release(connection, timeout=ROLLBACK_SECONDS_MAX)
     except (*LINE_BROKE, TimeoutError):
+        _give_up(connection)
+
+
+def _give_up(connection: Any) -> None:
+    """Cut the line. A connection that is gone already belongs to the pool again and says so."""
+    with contextlib.suppress(asyncpg.InterfaceError):
         connection.terminate()
