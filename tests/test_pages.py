@@ -1,6 +1,7 @@
 """The built screens as a browser gets them."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ def built(tmp_path: Path) -> Path:
 @pytest.fixture
 async def screen(built: Path) -> httpx.AsyncClient:
     app = Litestar([pages_router(built)], openapi_config=None)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hospital")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, app)), base_url="http://hospital")
 
 
 async def test_a_screen_is_served_under_its_fixed_address(screen: httpx.AsyncClient) -> None:

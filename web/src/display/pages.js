@@ -3,6 +3,8 @@
 import { computed, onUnmounted, ref, watch } from "vue";
 
 export const TURN_MS = 8_000;
+// A department whose name would tell the illness is not named on a wall.
+const UNNAMED = "候诊";
 
 export function cut(items, size) {
   const pages = [];
@@ -14,7 +16,7 @@ export function cut(items, size) {
 export function blocksOf(waiting, rows) {
   const groups = new Map();
   for (const person of waiting) {
-    const name = person.room ?? person.department;
+    const name = person.room || person.department || UNNAMED;
     groups.set(name, [...(groups.get(name) ?? []), person]);
   }
   return [...groups].flatMap(([name, people]) =>

@@ -16,6 +16,12 @@ export function idleGuard({ guarded, wipe, rest }) {
     secondsLeft.value = null;
   }
 
+  // Once warned, she answers the question itself: a dialog that vanished under the finger would
+  // leave the finger on whatever stands beneath.
+  function lives() {
+    if (secondsLeft.value === null) touched();
+  }
+
   function look() {
     const idleMs = performance.now() - touchedAt;
     if (idleMs >= WIPE_AFTER_MS) {
@@ -29,10 +35,10 @@ export function idleGuard({ guarded, wipe, rest }) {
   }
 
   const timer = setInterval(look, 250);
-  for (const sign of SIGNS_OF_LIFE) addEventListener(sign, touched, { capture: true });
+  for (const sign of SIGNS_OF_LIFE) addEventListener(sign, lives, { capture: true });
   onUnmounted(() => {
     clearInterval(timer);
-    for (const sign of SIGNS_OF_LIFE) removeEventListener(sign, touched, { capture: true });
+    for (const sign of SIGNS_OF_LIFE) removeEventListener(sign, lives, { capture: true });
   });
   return { secondsLeft, touched };
 }
