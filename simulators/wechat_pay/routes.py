@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from simulators import keys
 from simulators.clock import wall
-from simulators.faults import Act, Fault, Moment, Part, strike
+from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
 from simulators.wechat_pay import certificates, mini_program, refunds, trades
 from simulators.wechat_pay.calls import Call, Reply
 from simulators.wechat_pay.platform import WechatPay
@@ -53,7 +53,11 @@ def app(platform: WechatPay) -> Litestar:
         *(_mini_handler(verb, path, name, act) for verb, path, name, act in MINI_PROGRAM),
     ]
     return Litestar(
-        handlers, state=State({"platform": platform}), openapi_config=None, logging_config=None
+        handlers,
+        state=State({"platform": platform}),
+        exception_handlers={Struck: bad_gateway},
+        openapi_config=None,
+        logging_config=None,
     )
 
 
@@ -99,8 +103,6 @@ def _refuse_for(fault: Fault | None) -> None:
 
 def _signed(platform: WechatPay, reply: Reply, serial: str, fault: Fault | None) -> Response[bytes]:
     name = fault.name if fault is not None else ""
-    if fault is not None and fault.act == Act.UNAVAILABLE:
-        return Response(b"<html>502 Bad Gateway</html>", status_code=502, media_type="text/html")
     body = b"" if reply.content is None else msgspec.json.encode(reply.content)
     at = wall() - timedelta(seconds=STALE_BY_S) if name == "stale_reply" else wall()
     key = keys.stranger() if name == "forged_reply" else platform.signers[serial]
@@ -129,8 +131,6 @@ def _mini_handler(
             _mini_refuse_for(fault)
         except mini_program.MiniProgramRefusal as refusal:
             told = {"errcode": refusal.errcode, "errmsg": refusal.errmsg}
-        if fault is not None and fault.act == Act.UNAVAILABLE:
-            return Response(b"<html>502</html>", status_code=502, media_type="text/html")
         return Response(msgspec.json.encode(told), status_code=200, media_type="application/json")
 
     return HTTPRouteHandler(path, http_method=verb, name=name)(answer)
