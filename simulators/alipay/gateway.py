@@ -79,11 +79,12 @@ async def gateway(request: Request[Any, Any, State]) -> Response[bytes]:
             _refuse_for(fault)
             _check_signature(platform, params)
             content = await _act(platform, method, params)
-            fault = await strike(taken, Moment.AFTER, request)
-            _refuse_for(fault)
         except Refusal as refusal:
             content = refusal.as_json()
             name = "error_response" if method == LOGIN else name
+        fault = await strike(taken, Moment.AFTER, request)
+        if fault is not None and fault.act == Act.ERROR:
+            content = unknown().as_json()
         return _signed(platform, name, content, fault)
     except Unsigned as unsigned:
         text = rendered({"error_response": unsigned.refusal.as_json()})
