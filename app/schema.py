@@ -18,6 +18,8 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
     ROOT / "notifications/realtime.sql",
+    ROOT / "app/patients/patients.sql",
+    ROOT / "app/encounters/encounters.sql",
 ]
 
 

@@ -1,6 +1,7 @@
 """Real PostgreSQL and Valkey for every test that asks for `db`; migrated once, cloned per module."""
 
 import asyncio
+import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -59,6 +60,19 @@ async def _on_server(dsn: str, *statements: str) -> None:
         await connection.close()
 
 
+def clone(dsn: str, template: str | None, suffix: str) -> str:
+    """Make a database from the template (or an empty one) and return its URL."""
+    name = f"jiuyi_test_{os.getpid()}_{suffix}"
+    source = f' TEMPLATE "{template}"' if template else ""
+    asyncio.run(_on_server(dsn, f'CREATE DATABASE "{name}"{source}'))
+    return _named(dsn, name)
+
+
+def drop(dsn: str, suffix: str) -> None:
+    name = f"jiuyi_test_{os.getpid()}_{suffix}"
+    asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
 @pytest.fixture(scope="session")
 def template(servers: tuple[str, str]) -> Iterator[str]:
     """The name of a migrated database that modules clone."""
@@ -73,13 +87,12 @@ def template(servers: tuple[str, str]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def database_url(servers: tuple[str, str], template: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A database of this module's own, cloned from the template."""
-    dsn = servers[0]
-    name = f"{template}_{abs(hash(request.node.nodeid)) % 10**9}"
-    asyncio.run(_on_server(dsn, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    _fresh_settings(DATABASE_URL=_named(dsn, name))
-    yield _named(dsn, name)
+    suffix = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:10]
+    dsn = clone(servers[0], template, suffix)
     _fresh_settings(DATABASE_URL=dsn)
-    asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+    yield dsn
+    _fresh_settings(DATABASE_URL=servers[0])
+    drop(servers[0], suffix)
 
 
 @pytest.fixture

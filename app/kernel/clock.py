@@ -24,7 +24,7 @@ class ClockGoesForward(DomainError):
 
 
 def wall() -> datetime:
-    """Wall time in UTC: for tokens, signatures and audit. Never for a patient's deadline."""
+    """Wall time in UTC: for tokens, signatures and audit. Never for a deadline."""
     return datetime.now(UTC)
 
 

@@ -8,7 +8,7 @@ class DomainError(Exception):
     """A refusal: what happened, to what, and what to do, as a stable `code` and a Chinese sentence.
 
     Subclasses are declared at the top of the file that raises them and set `code`, `status` and
-    `message`. `ids` name what it happened to; patient data never stands in either.
+    `message`. `ids` name what it happened to; personal data never stands in either.
     """
 
     code: ClassVar[str] = "refused"

@@ -19,7 +19,7 @@ S = TypeVar("S", bound=StrEnum)
 class Flow(Generic[S]):
     """The allowed moves of one status column.
 
-    `Flow(Appointment.status, {Status.HELD: {Status.BOOKED, Status.EXPIRED}, ...})`; every status of
+    `Flow(Parcel.status, {Status.HELD: {Status.SENT, Status.EXPIRED}, ...})`; every status of
     the enum stands as a key, terminal ones with an empty set.
     """
 

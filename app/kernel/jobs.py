@@ -160,3 +160,4 @@ async def run_job(job_id: UUID, handlers: dict[str, JobHandler]) -> bool:
 async def revive_job(actor: Actor, *, job_id: UUID) -> None:
     """Give a dead job another chance, at once."""
     await JOB_FLOW.move(job_id, JobStatus.DUE, attempts=0, last_error="")
+    await fetch("UPDATE job SET run_at = now() WHERE id = $1", job_id)

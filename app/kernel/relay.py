@@ -1,7 +1,6 @@
 """From the outbox to the subscribers: fan out, run, retry, and lay the dead aside."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -148,6 +147,4 @@ async def note_failure(actor: Actor, *, delivery_id: UUID, error: str) -> None:
 async def revive_delivery(actor: Actor, *, delivery_id: UUID) -> None:
     """Give a dead delivery another chance, at once."""
     await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DUE, attempts=0)
-
-
-DELIVERY_AGE_ALARM = timedelta(seconds=30)
+    await fetch("UPDATE delivery SET retry_at = now() WHERE id = $1", delivery_id)
