@@ -208,10 +208,13 @@ def test_the_ready_screen_shows_simulators_and_credentials(data: Path, capsys: p
     (data / "simulators").mkdir(parents=True)
     (data / "simulators" / "wechat_pay.json").write_text('{"base_url": "http://127.0.0.1:9101"}')
     (data / "demo").mkdir()
-    (data / "demo" / "credentials.json").touch()
+    device = '{"kind": "kiosk", "url": "http://127.0.0.1:8000/ui/kiosk#device_id=1"}'
+    (data / "demo" / "credentials.json").write_text('{"staff": [], "devices": [' + device + "]}")
     screen.show_ready("http://127.0.0.1:8000", data, 1.0, [])
     shown = capsys.readouterr().out
     assert "http://127.0.0.1:9101" in shown
+    assert "http://127.0.0.1:8000/ui/kiosk#device_id=1" in shown
+    assert "http://127.0.0.1:8000/ui/display" in shown
     assert "credentials.json" in shown
 
 
