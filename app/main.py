@@ -13,12 +13,20 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.catalog.routes import router as catalog_router
+from app.identity.routes import router as identity_router
+from app.identity.signed_in import current_actor, current_token_exp
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
 from app.kernel.errors import DomainError, Forbidden
 from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
+from app.organization.routes import router as organization_router
+from app.patients.routes import router as patients_router
+from mini_program_api.family import router as family_router
+from mini_program_api.login import router as login_router
+from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB
 from notifications.tickets import router as ticket_router
@@ -91,6 +99,13 @@ ROUTES: list[ControllerRouterHandler] = [
     metrics,
     realtime,
     ticket_router,
+    identity_router,
+    organization_router,
+    patients_router,
+    catalog_router,
+    login_router,
+    family_router,
+    timeline_router,
 ]
 
 
@@ -99,7 +114,11 @@ def build() -> Litestar:
         route_handlers=ROUTES,
         lifespan=[lifespan],
         exception_handlers=EXCEPTION_HANDLERS,
-        dependencies={"asked": Provide(request_command)},
+        dependencies={
+            "actor": Provide(current_actor),
+            "token_exp": Provide(current_token_exp),
+            "asked": Provide(request_command),
+        },
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=OpenAPIConfig(title="就医 Jiuyi", version="1", path="/schema"),
     )

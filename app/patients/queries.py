@@ -1,10 +1,10 @@
 """Persons as others may read them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
-from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from app.kernel import clock
@@ -151,7 +151,7 @@ async def allergies_of(actor: Actor, *, person_id: UUID) -> list[AllergyView]:
     return [AllergyView(**dict(row)) for row in rows]
 
 
-def _opened(row: Mapping[str, Any], column: str, mask: Callable[[str], str]) -> str | None:
+def _opened(row: asyncpg.Record, column: str, mask: Callable[[str], str]) -> str | None:
     if row[column] is None:
         return None
     return mask(decrypt(row[column], context=f"person.{column}.{row['id']}"))
