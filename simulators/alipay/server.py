@@ -1,0 +1,33 @@
+"""Alipay, put together."""
+
+from datetime import datetime
+from pathlib import Path
+
+from simulators.alipay import control, gateway
+from simulators.alipay.paying import lapse
+from simulators.alipay.platform import Alipay
+from simulators.alipay.refunds import finish_old
+from simulators.alipay.telling import hire_courier
+from simulators.clock import Now
+from simulators.running import Business
+
+
+def opened(folder: Path, now: Now) -> Alipay:
+    """The platform with its book, keys and courier, not yet serving."""
+    platform = Alipay(folder, now)
+    platform.courier = hire_courier(platform)
+    return platform
+
+
+def business(platform: Alipay) -> Business:
+    def tick(now: datetime) -> None:
+        lapse(platform, now)
+        finish_old(platform, now)
+
+    return Business(
+        platform=platform,
+        api=gateway.app(platform),
+        control=control.app(platform),
+        card=platform.card,
+        tick=tick,
+    )

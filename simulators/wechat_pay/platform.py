@@ -1,0 +1,176 @@
+"""The simulated WeChat Pay: who its merchant is, its keys, and what it remembers."""
+
+import re
+import secrets
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from simulators import book, keys, notices, people
+from simulators.clock import Now
+from simulators.faults import Act, Fault, FaultBoard, Part
+from simulators.store import Store
+
+SCHEMA = """
+create table if not exists trade (
+    out_trade_no text primary key,
+    trade_type text not null,
+    openid text not null,
+    description text not null,
+    attach text,
+    notify_url text not null,
+    amount_fen integer not null check (amount_fen > 0),
+    asked text not null,
+    signer text not null,
+    state text not null check (state in ('NOTPAY', 'SUCCESS', 'REFUND', 'CLOSED')),
+    created_at text not null,
+    expires_at text not null,
+    prepay_id text unique,
+    prepay_at text not null,
+    code_url text unique,
+    transaction_id text unique,
+    payer text,
+    paid_at text
+) strict;
+create table if not exists refund (
+    out_refund_no text primary key,
+    refund_id text not null unique,
+    out_trade_no text not null references trade (out_trade_no),
+    amount_fen integer not null check (amount_fen > 0),
+    notify_url text not null,
+    asked text not null,
+    signer text not null,
+    state text not null check (state in ('PROCESSING', 'SUCCESS', 'CLOSED', 'ABNORMAL')),
+    outcome text not null,
+    created_at text not null,
+    due_at text not null,
+    done_at text
+) strict;
+create table if not exists certificate_reader (client text primary key) strict;
+create table if not exists access_token (
+    token text primary key,
+    expires_at text not null
+) strict;
+create table if not exists subscription (
+    openid text not null,
+    template_id text not null,
+    remaining integer not null check (remaining >= 0),
+    primary key (openid, template_id)
+) strict;
+create table if not exists message (
+    seq integer primary key,
+    openid text not null,
+    template_id text not null,
+    page text not null,
+    data text not null,
+    sent_at text not null
+) strict;
+"""
+
+FAULTS = (
+    Fault("stale_reply", Part.REPLY, "应答的时间戳早了 301 秒（签名正确）"),
+    Fault("signtest", Part.NOTICE, "验签探测：签名以 WECHATPAY/SIGNTEST/ 开头"),
+    Fault("wrong_secret", Part.NOTICE, "通知用别的 APIv3 密钥加密"),
+    Fault("refund_abnormal", Part.COURSE, "退款最终异常 ABNORMAL", Act.MANGLE),
+    Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
+    Fault("refund_stuck", Part.COURSE, "退款一直处理中", Act.MANGLE),
+)
+
+
+OPENID = re.compile(r"o[0-9A-Za-z_\-]{27}\Z")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """The one merchant, and the mini-program bound to it."""
+
+    mchid: str
+    appid: str
+    app_secret: str
+    apiv3_key: str
+    platform_public_key_id: str
+
+
+class WechatPay:
+    name = "wechat_pay"
+    courier: notices.Courier  # hired when the platform opens: it needs to know how to speak
+
+    def __init__(self, folder: Path, now: Now) -> None:
+        kept = folder / "keys"
+        self.now = now
+        self.identity = keys.remembered(kept / "wechat_pay_identity.json", _new_identity())
+        self.merchant_key_path = kept / "wechat_pay_merchant_key.pem"
+        self.merchant_certificate_path = kept / "wechat_pay_merchant_cert.pem"
+        self.public_key_path = kept / "wechat_pay_public_key.pem"
+        self.certificate_path = kept / "wechat_pay_platform_cert.pem"
+        merchant_key = keys.private_key(self.merchant_key_path)
+        self.merchant_public: rsa.RSAPublicKey = merchant_key.public_key()
+        self.merchant_serial = keys.serial_of(
+            keys.certificate(self.merchant_certificate_path, merchant_key, name=self.identity.mchid)
+        )
+        public_mode = keys.private_key(kept / "wechat_pay_public_mode_key.pem")
+        keys.write_private(self.public_key_path, keys.public_pem(public_mode))
+        certified = keys.private_key(kept / "wechat_pay_platform_key.pem")
+        self.certificate: x509.Certificate = keys.certificate(
+            self.certificate_path, certified, name="WeChat Pay simulator"
+        )
+        self.certificate_serial = keys.serial_of(self.certificate)
+        self.signers = {
+            self.identity.platform_public_key_id: public_mode,
+            self.certificate_serial: certified,
+        }
+        self.store = Store(
+            folder / "wechat_pay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA
+        )
+        self.faults = FaultBoard(*FAULTS)
+
+    def payer_ids(self, wanted: str | None) -> tuple[str, str]:
+        """The openid of a new payer: the wanted one if it looks like one."""
+        if wanted is None:
+            return f"o{secrets.token_hex(14)[:27]}", ""
+        if not OPENID.match(wanted):
+            raise people.PhoneRefusal(400, "ID_INVALID", "openid 须为字母 o 开头的 28 位字符")
+        return wanted, ""
+
+    def payer_names(self, payer: people.Payer) -> dict[str, str]:
+        return {"openid": payer.id}
+
+    def card(self) -> dict[str, str]:
+        """What an outside client is configured with."""
+        return {
+            "mchid": self.identity.mchid,
+            "appid": self.identity.appid,
+            "app_secret": self.identity.app_secret,
+            "apiv3_key": self.identity.apiv3_key,
+            "merchant_serial": self.merchant_serial,
+            "merchant_private_key_path": str(self.merchant_key_path),
+            "merchant_certificate_path": str(self.merchant_certificate_path),
+            "platform_public_key_path": str(self.public_key_path),
+            "platform_public_key_id": self.identity.platform_public_key_id,
+            "platform_certificate_path": str(self.certificate_path),
+            "platform_certificate_serial": self.certificate_serial,
+        }
+
+    @property
+    def merchant_id(self) -> str:
+        return self.identity.mchid
+
+    @property
+    def clearing(self) -> str:
+        return book.merchant(self.identity.mchid)
+
+    @property
+    def in_transit(self) -> str:
+        return book.transit(self.identity.mchid)
+
+
+def _new_identity() -> Identity:
+    mchid = "16" + "".join(secrets.choice("0123456789") for _ in range(8))
+    return Identity(
+        mchid=mchid,
+        appid="wx" + secrets.token_hex(8),
+        app_secret=secrets.token_hex(16),
+        apiv3_key=secrets.token_hex(16),
+        platform_public_key_id=f"PUB_KEY_ID_01{mchid}{secrets.randbelow(10**16):016d}",
+    )

@@ -1,0 +1,276 @@
+"""Refunds: accepted at once, done a little later, told to the merchant when over."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from simulators.book import balance_fen, move, wallet
+from simulators.clock import SHANGHAI
+from simulators.faults import Part
+from simulators.notices import is_deliverable
+from simulators.store import loaded, stored
+from simulators.wechat_pay.calls import Call, Reply, canonical, parse
+from simulators.wechat_pay.platform import WechatPay
+from simulators.wechat_pay.refusals import (
+    Refusal,
+    frequency_limited,
+    invalid_request,
+    param_error,
+    resource_not_exists,
+)
+from simulators.wechat_pay.telling import tell
+from simulators.wechat_pay.trades import Trade, find, local
+
+REFUNDABLE_FOR = timedelta(days=365)
+PARTS_MAX = 50
+BETWEEN_REFUNDS = timedelta(minutes=1)
+TAKES = timedelta(seconds=1)
+NEVER = "9999-12-31T00:00:00.000000+00:00"
+OUTCOMES = {
+    "refund_abnormal": "ABNORMAL",
+    "refund_closed": "CLOSED",
+    "refund_stuck": "PROCESSING",
+}
+
+
+class RefundAmount(msgspec.Struct, frozen=True):
+    refund: Annotated[int, Meta(ge=1)]
+    total: Annotated[int, Meta(ge=1)]
+    currency: Annotated[str, Meta(pattern=r"^CNY\Z")]
+
+
+class RefundRequest(msgspec.Struct, frozen=True):
+    out_refund_no: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_\-|*@]{1,64}\Z")]
+    amount: RefundAmount
+    transaction_id: Annotated[str, Meta(max_length=32)] | None = None
+    out_trade_no: Annotated[str, Meta(max_length=32)] | None = None
+    reason: Annotated[str, Meta(max_length=80)] | None = None
+    notify_url: Annotated[str, Meta(max_length=256)] | None = None
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    out_refund_no: str
+    refund_id: str
+    out_trade_no: str
+    amount_fen: int
+    notify_url: str
+    asked: str
+    signer: str
+    state: str
+    outcome: str
+    created_at: str
+    due_at: str
+    done_at: str | None
+
+
+def accept(platform: WechatPay, call: Call) -> Reply:
+    asked = parse(call.body, RefundRequest)
+    if asked.notify_url and not is_deliverable(asked.notify_url):
+        raise param_error("/notify_url", "须为不带参数的公网https地址", value=asked.notify_url)
+    fingerprint = canonical(call.body)
+    with platform.store.transaction():
+        known = find_refund(platform, asked.out_refund_no)
+        if known is not None:
+            if known.asked != fingerprint:
+                raise invalid_request("订单金额或退款金额与之前请求不一致，请核实后再试")
+            return Reply(200, described(platform, known))
+        trade = _refundable(platform, asked, call.now)
+        refund = _record(platform, trade, asked, fingerprint, call)
+    return Reply(200, described(platform, refund))
+
+
+def query(platform: WechatPay, call: Call) -> Reply:
+    refund = find_refund(platform, call.path["out_refund_no"])
+    if refund is None:
+        raise resource_not_exists("退款单不存在，请确认退款单号")
+    return Reply(200, described(platform, refund))
+
+
+def find_refund(platform: WechatPay, out_refund_no: str) -> Refund | None:
+    row = platform.store.row("select * from refund where out_refund_no = :no", no=out_refund_no)
+    return Refund(**dict(row)) if row is not None else None
+
+
+def refunds_of(platform: WechatPay, out_trade_no: str) -> list[Refund]:
+    rows = platform.store.rows(
+        "select * from refund where out_trade_no = :no order by created_at", no=out_trade_no
+    )
+    return [Refund(**dict(row)) for row in rows]
+
+
+def finish_due(platform: WechatPay, now: datetime) -> int:
+    """Bring refunds whose time has come to their end; say how many."""
+    due = platform.store.rows(
+        "select * from refund where state = 'PROCESSING' and due_at <= :now limit 100",
+        now=stored(now),
+    )
+    for row in due:
+        refund = Refund(**dict(row))
+        finish(platform, refund, refund.outcome, now)
+    return len(due)
+
+
+def finish(platform: WechatPay, refund: Refund, outcome: str, now: datetime) -> Refund:
+    """SUCCESS reaches the payer, CLOSED returns to the merchant, ABNORMAL stays in between."""
+    assert outcome in ("SUCCESS", "CLOSED", "ABNORMAL"), outcome
+    trade = find(platform, refund.out_trade_no)
+    assert trade is not None
+    assert trade.payer is not None
+    with platform.store.transaction():
+        won = platform.store.run(
+            """update refund set state = :outcome, done_at = :now
+               where out_refund_no = :no and state in ('PROCESSING', 'ABNORMAL')""",
+            outcome=outcome,
+            now=stored(now),
+            no=refund.out_refund_no,
+        )
+        if won and outcome != "ABNORMAL":
+            back = platform.clearing if outcome == "CLOSED" else wallet(trade.payer)
+            move(
+                platform.store,
+                kind=f"refund_{outcome.lower()}",
+                reference=refund.out_refund_no,
+                at=now,
+                source=platform.in_transit,
+                target=back,
+                amount_fen=refund.amount_fen,
+            )
+        finished = find_refund(platform, refund.out_refund_no)
+        assert finished is not None
+        if won and refund.notify_url:
+            _tell_end(platform, trade, finished, now)
+    return finished
+
+
+def described(platform: WechatPay, refund: Refund) -> dict[str, Any]:
+    trade = find(platform, refund.out_trade_no)
+    assert trade is not None
+    told: dict[str, Any] = {
+        "refund_id": refund.refund_id,
+        "out_refund_no": refund.out_refund_no,
+        "transaction_id": trade.transaction_id,
+        "out_trade_no": trade.out_trade_no,
+        "channel": "ORIGINAL",
+        "user_received_account": "支付用户零钱",
+        "create_time": local(refund.created_at),
+        "status": refund.state,
+        "funds_account": "AVAILABLE",
+        "amount": {
+            "total": trade.amount_fen,
+            "refund": refund.amount_fen,
+            "from": [],
+            "payer_total": trade.amount_fen,
+            "payer_refund": refund.amount_fen,
+            "settlement_refund": refund.amount_fen,
+            "settlement_total": trade.amount_fen,
+            "discount_refund": 0,
+            "currency": "CNY",
+        },
+        "promotion_detail": [],
+    }
+    if refund.state == "SUCCESS" and refund.done_at is not None:
+        told["success_time"] = local(refund.done_at)
+    return told
+
+
+def _tell_end(platform: WechatPay, trade: Trade, refund: Refund, now: datetime) -> None:
+    told = described(platform, refund)
+    kept = ("out_refund_no", "refund_id", "out_trade_no", "transaction_id", "success_time")
+    amounts = ("total", "refund", "payer_total", "payer_refund")
+    tell(
+        platform,
+        kind=f"REFUND.{refund.state}",
+        reference=trade.out_trade_no,
+        url=refund.notify_url,
+        signer=refund.signer,
+        content={
+            "mchid": platform.identity.mchid,
+            **{name: told[name] for name in kept if name in told},
+            "refund_status": refund.state,
+            "user_received_account": told["user_received_account"],
+            "amount": {name: told["amount"][name] for name in amounts},
+        },
+        now=now,
+    )
+
+
+def _refundable(platform: WechatPay, asked: RefundRequest, now: datetime) -> Trade:
+    """The paid order this refund draws on, or the platform's refusal."""
+    if bool(asked.transaction_id) == bool(asked.out_trade_no):
+        raise param_error("/transaction_id", "与out_trade_no须二选一")
+    row = platform.store.row(
+        "select * from trade where transaction_id = :tid or out_trade_no = :no",
+        tid=asked.transaction_id,
+        no=asked.out_trade_no,
+    )
+    if row is None:
+        raise resource_not_exists("订单号不存在，请确认")
+    trade = Trade(**dict(row))
+    if trade.paid_at is None:
+        raise invalid_request("订单未支付，不能退款")
+    if loaded(trade.paid_at) + REFUNDABLE_FOR < now:
+        raise invalid_request("订单支付超过一年，不能退款")
+    if asked.amount.total != trade.amount_fen:
+        raise invalid_request("订单金额或退款金额与之前请求不一致，请核实后再试")
+    _within_limits(platform, trade, asked.amount.refund, now)
+    return trade
+
+
+def _within_limits(platform: WechatPay, trade: Trade, refund_fen: int, now: datetime) -> None:
+    earlier = refunds_of(platform, trade.out_trade_no)
+    if len(earlier) >= PARTS_MAX:
+        raise invalid_request(f"一笔订单最多退款{PARTS_MAX}次")
+    if sum(r.amount_fen for r in earlier if r.state != "CLOSED") + refund_fen > trade.amount_fen:
+        raise invalid_request("申请退款金额超过订单可退金额")
+    if earlier and loaded(earlier[-1].created_at) + BETWEEN_REFUNDS > now:
+        raise frequency_limited("同一笔订单的两次退款须间隔一分钟")
+    if balance_fen(platform.store, platform.clearing) < refund_fen:
+        raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后再试")
+
+
+def _record(
+    platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint: str, call: Call
+) -> Refund:
+    spoilt = platform.faults.take(
+        Part.COURSE, endpoint="refund", text=f"{asked.out_refund_no} {trade.out_trade_no}"
+    )
+    outcome = OUTCOMES[spoilt[0].name] if spoilt else "SUCCESS"
+    platform.store.run(
+        """insert into refund (out_refund_no, refund_id, out_trade_no, amount_fen, notify_url,
+               asked, signer, state, outcome, created_at, due_at)
+           values (:no, :refund_id, :trade, :fen, :notify_url,
+               :asked, :signer, 'PROCESSING', :outcome, :now, :due_at)""",
+        no=asked.out_refund_no,
+        refund_id=_refund_number(call.now),
+        trade=trade.out_trade_no,
+        fen=asked.amount.refund,
+        notify_url=asked.notify_url or "",
+        asked=fingerprint,
+        signer=call.signer,
+        outcome=outcome,
+        now=stored(call.now),
+        due_at=NEVER if outcome == "PROCESSING" else stored(call.now + TAKES),
+    )
+    platform.store.run(
+        "update trade set state = 'REFUND' where out_trade_no = :no", no=trade.out_trade_no
+    )
+    move(
+        platform.store,
+        kind="refund_accepted",
+        reference=asked.out_refund_no,
+        at=call.now,
+        source=platform.clearing,
+        target=platform.in_transit,
+        amount_fen=asked.amount.refund,
+    )
+    refund = find_refund(platform, asked.out_refund_no)
+    assert refund is not None
+    return refund
+
+
+def _refund_number(now: datetime) -> str:
+    day = now.astimezone(SHANGHAI).strftime("%Y%m%d")
+    return f"5030{secrets.randbelow(10**7):07d}{day}{secrets.randbelow(10**10):010d}"

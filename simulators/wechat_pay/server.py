@@ -1,0 +1,31 @@
+"""WeChat Pay, put together."""
+
+from datetime import datetime
+from pathlib import Path
+
+from simulators.clock import Now
+from simulators.running import Business
+from simulators.wechat_pay import control, refunds, routes, trades
+from simulators.wechat_pay.platform import WechatPay
+from simulators.wechat_pay.telling import hire_courier
+
+
+def opened(folder: Path, now: Now) -> WechatPay:
+    """The platform with its book, keys and courier, not yet serving."""
+    platform = WechatPay(folder, now)
+    platform.courier = hire_courier(platform)
+    return platform
+
+
+def business(platform: WechatPay) -> Business:
+    def tick(now: datetime) -> None:
+        trades.lapse(platform, now)
+        refunds.finish_due(platform, now)
+
+    return Business(
+        platform=platform,
+        api=routes.app(platform),
+        control=control.app(platform),
+        card=lambda _base_url: platform.card(),
+        tick=tick,
+    )

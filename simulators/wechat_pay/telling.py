@@ -1,0 +1,89 @@
+"""Notifications of WeChat Pay: how they are sealed and signed, and when they are tried again."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from simulators import keys
+from simulators.clock import wall
+from simulators.faults import Fault
+from simulators.notices import Courier, Envelope, Manners, Notice
+from simulators.wechat_pay.platform import WechatPay
+from simulators.wechat_pay.signing import STALE_BY_S, encrypt, signature_headers
+from simulators.wechat_pay.trades import local
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+RETRY_AFTER = (
+    *(15 * SECOND, 15 * SECOND, 30 * SECOND, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE),
+    *(30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 1 * HOUR),
+    *(3 * HOUR, 3 * HOUR, 3 * HOUR, 6 * HOUR, 6 * HOUR),
+)
+SUMMARIES = {
+    "TRANSACTION.SUCCESS": "支付成功",
+    "REFUND.SUCCESS": "退款成功",
+    "REFUND.CLOSED": "退款关闭",
+    "REFUND.ABNORMAL": "退款异常",
+}
+FOREIGN_SECRET = "0" * 32
+FOREIGN_SERIAL = "PUB_KEY_ID_0000000000000000000000000000"
+
+
+def hire_courier(platform: WechatPay) -> Courier:
+    """The courier that delivers this platform's notifications."""
+    manners = Manners(
+        compose=partial(compose, platform),
+        accepts=lambda status, _reply: status in (200, 204),
+        retry_after=RETRY_AFTER,
+    )
+    return Courier(platform.store, platform.now, platform.faults, manners)
+
+
+def tell(
+    platform: WechatPay,
+    *,
+    kind: str,
+    reference: str,
+    url: str,
+    signer: str,
+    content: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    platform.courier.post(
+        notice_id=secrets.token_hex(16),
+        kind=kind,
+        reference=reference,
+        url=url,
+        signer=signer,
+        content=msgspec.json.encode(content),
+        at=now,
+    )
+
+
+def compose(platform: WechatPay, notice: Notice, fault: Fault | None, _now: datetime) -> Envelope:
+    """The sealed, signed message of one delivery, spoilt the way the fault says."""
+    name = fault.name if fault is not None else ""
+    secret = FOREIGN_SECRET if name == "wrong_secret" else platform.identity.apiv3_key
+    original_type = "refund" if notice.kind.startswith("REFUND.") else "transaction"
+    sealed = encrypt(secret, notice.content.encode(), original_type)
+    message = {
+        "id": notice.id,
+        "create_time": local(notice.created_at),
+        "resource_type": "encrypt-resource",
+        "event_type": notice.kind,
+        "summary": SUMMARIES[notice.kind],
+        "resource": {"original_type": original_type, **sealed},
+    }
+    body = msgspec.json.encode(message)
+    at = wall() - timedelta(seconds=STALE_BY_S) if name == "stale" else wall()
+    key = keys.stranger() if name in ("forge", "unknown_key") else platform.signers[notice.signer]
+    serial = FOREIGN_SERIAL if name == "unknown_key" else notice.signer
+    headers = signature_headers(serial, key, body, at)
+    if name == "signtest":
+        headers["Wechatpay-Signature"] = "WECHATPAY/SIGNTEST/" + secrets.token_urlsafe(96)
+    if name == "tamper":
+        body = body.replace(b'"ciphertext":"', b'"ciphertext":"A', 1)
+    return Envelope(body, {"Content-Type": "application/json", **headers})
