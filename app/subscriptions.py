@@ -1,6 +1,8 @@
 """Who hears which event: the whole map on one page. Names are stable, they are receipts."""
 
 from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundSucceeded
+from app.encounters import story as encounters_story
+from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
 from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRejected
@@ -13,6 +15,9 @@ from app.pharmacy import waiting as pharmacy_waiting
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
 
 SUBSCRIPTIONS: list[Subscription] = [
+    Subscription("encounters.tell_opened", EncounterOpened, encounters_story.tell_opened),
+    Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
+    Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
     Subscription("laboratory.tell_collected", SpecimenCollected, laboratory_story.tell_collected),
     Subscription("laboratory.tell_rejected", SpecimenRejected, laboratory_story.tell_rejected),
     Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
