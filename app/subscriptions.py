@@ -6,6 +6,7 @@ from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundSuccee
 from app.encounters import story as encounters_story
 from app.encounters.events import DiagnosisRecorded, EncounterClosed
 from app.inpatient.events import PatientDischarged, StayCharged
+from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
 from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRejected
@@ -37,6 +38,12 @@ SUBSCRIPTIONS: list[Subscription] = [
     # What must follow.
     Subscription("outpatient.book_when_paid", BillPaid, outpatient_paying.book_when_paid),
     Subscription("outpatient.settle_late_payment", BillPaidLate, outpatient_paying.settle_late_payment),
+    Subscription("encounters.tell_opened", EncounterOpened, encounters_story.tell_opened),
+    Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
+    Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
+    Subscription("laboratory.tell_collected", SpecimenCollected, laboratory_story.tell_collected),
+    Subscription("laboratory.tell_rejected", SpecimenRejected, laboratory_story.tell_rejected),
+    Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
     Subscription("orders.make_executable", BillPaid, orders_paying.make_executable),
     Subscription("orders.cancel_when_expired", BillExpired, orders_paying.cancel_when_expired),
     Subscription("orders.refund_when_late", BillPaidLate, orders_paying.refund_when_late),
