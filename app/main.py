@@ -13,6 +13,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.billing.channels import close_channels
+from app.billing.notice_routes import router as pay_notice_router
+from app.billing.routes import router as ledger_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
@@ -28,9 +31,11 @@ from app.patients.routes import router as patients_router
 from app.queueing.routes import router as queueing_router
 from guide_kiosk.visits import router as kiosk_router
 from mini_program_api.appointments import router as appointments_router
+from mini_program_api.bills import router as bills_router
 from mini_program_api.departments import router as departments_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
+from mini_program_api.payments import router as payments_router
 from mini_program_api.queue import router as queue_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
@@ -95,6 +100,7 @@ async def lifespan(_: Litestar) -> AsyncIterator[None]:
         yield
     finally:
         await HUB.stop()
+        await close_channels()
         await close_hints()
         await close_pool()
 
@@ -109,6 +115,8 @@ ROUTES: list[ControllerRouterHandler] = [
     organization_router,
     patients_router,
     catalog_router,
+    ledger_router,
+    pay_notice_router,
     login_router,
     family_router,
     timeline_router,
@@ -118,6 +126,8 @@ ROUTES: list[ControllerRouterHandler] = [
     departments_router,
     appointments_router,
     queue_router,
+    bills_router,
+    payments_router,
 ]
 
 

@@ -12,6 +12,12 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
+from app.billing.channels import close_channels
+from app.billing.charges import expire_bills
+from app.billing.late import refund_undecided
+from app.billing.refund_submission import submit_refund
+from app.billing.refunds import SUBMIT_REFUND
+from app.billing.resolving import sweep_attempts
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
@@ -36,10 +42,15 @@ ARQ_JOBS_MAX = 20
 DRAIN_JOBS_MAX = 10  # jobs run at once by ourselves while Redis is away
 
 # What an outside effect is done by: one line each.
-JOB_HANDLERS: dict[str, JobHandler] = {}
+JOB_HANDLERS: dict[str, JobHandler] = {
+    SUBMIT_REFUND: submit_refund,
+}
 
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+    ("billing.attempts", 1, sweep_attempts),
+    ("billing.bills", 2, expire_bills),
+    ("billing.late", 10, refund_undecided),
     ("kernel.partitions", 3600, keep_partitions),
     ("outpatient.expire_holds", 5, expire_holds),
     ("outpatient.free_numbers", 5, free_numbers),
@@ -92,6 +103,7 @@ class Work:
         for task in self.running.values():
             task.cancel()
         await asyncio.gather(*self.running.values(), return_exceptions=True)
+        await close_channels()
         await close_hints()
         if pool:
             await close_pool()
