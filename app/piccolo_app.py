@@ -3,15 +3,20 @@
 from piccolo.conf.apps import AppConfig
 from piccolo.table import Table
 
+from app.alerts import tables as alerts
 from app.billing import tables as billing
 from app.catalog import tables as catalog
 from app.encounters import tables as encounters
 from app.identity import tables as identity
+from app.inpatient import tables as inpatient
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
+from app.laboratory import tables as laboratory
+from app.orders import tables as orders
 from app.organization import tables as organization
 from app.outpatient import tables as outpatient
 from app.patients import tables as patients
+from app.pharmacy import tables as pharmacy
 from app.queueing import tables as queueing
 from notifications import tables as notifications
 
@@ -24,8 +29,13 @@ TABLES: list[type[Table]] = [
     *catalog.TABLES,
     *encounters.TABLES,
     *queueing.TABLES,
+    *orders.TABLES,
+    *laboratory.TABLES,
+    *pharmacy.TABLES,
     *outpatient.TABLES,
     *notifications.TABLES,
+    *alerts.TABLES,
+    *inpatient.TABLES,
 ]
 
 APP_CONFIG = AppConfig(
