@@ -13,10 +13,10 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.alerts.routes import router as alerts_router
 from app.billing.channels import close_channels
 from app.billing.notice_routes import router as pay_notice_router
 from app.billing.routes import router as ledger_router
-from app.alerts.routes import router as alerts_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
@@ -32,24 +32,19 @@ from app.orders.routes import router as orders_router
 from app.organization.routes import router as organization_router
 from app.outpatient.routes import router as outpatient_router
 from app.patients.routes import router as patients_router
-from mini_program_api.bills import router as bills_router
-from bedside_terminal.routes import router as bedside_router
-from mini_program_api.family import router as family_router
-from mini_program_api.login import router as login_router
-from mini_program_api.payments import router as payments_router
 from app.pharmacy.routes import router as pharmacy_router
 from app.queueing.routes import router as queueing_router
 from bedside_terminal.routes import router as bedside_router
 from guide_kiosk.visits import router as kiosk_router
 from mini_program_api.appointments import router as appointments_router
+from mini_program_api.bills import router as bills_router
 from mini_program_api.departments import router as departments_router
-from mini_program_api.queue import router as queue_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
-from mini_program_api.prescriptions import router as prescriptions_router
-from mini_program_api.reports import router as reports_router
-from mini_program_api.bills import router as bills_router
 from mini_program_api.payments import router as payments_router
+from mini_program_api.prescriptions import router as prescriptions_router
+from mini_program_api.queue import router as queue_router
+from mini_program_api.reports import router as reports_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB
@@ -149,8 +144,6 @@ ROUTES: list[ControllerRouterHandler] = [
     departments_router,
     appointments_router,
     queue_router,
-    bills_router,
-    payments_router,
 ]
 
 
