@@ -111,6 +111,40 @@ async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await close_pool()
 
 
+ROUTES: list[ControllerRouterHandler] = [
+    healthz,
+    readyz,
+    metrics,
+    realtime,
+    ticket_router,
+    identity_router,
+    organization_router,
+    patients_router,
+    catalog_router,
+    ledger_router,
+    pay_notice_router,
+    login_router,
+    family_router,
+    timeline_router,
+    bills_router,
+    payments_router,
+    orders_router,
+    laboratory_router,
+    pharmacy_router,
+    prescriptions_router,
+    reports_router,
+    alerts_router,
+    inpatient_router,
+    bedside_router,
+    queueing_router,
+    outpatient_router,
+    kiosk_router,
+    departments_router,
+    appointments_router,
+    queue_router,
+]
+
+
 def build() -> Litestar:
     return Litestar(
         route_handlers=[healthz, readyz, metrics, *routers()],
