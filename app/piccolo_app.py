@@ -11,8 +11,13 @@ from app.identity import tables as identity
 from app.inpatient import tables as inpatient
 from app.kernel import tables as kernel
 from app.kernel.settings import ROOT
+from app.laboratory import tables as laboratory
+from app.orders import tables as orders
 from app.organization import tables as organization
+from app.outpatient import tables as outpatient
 from app.patients import tables as patients
+from app.pharmacy import tables as pharmacy
+from app.queueing import tables as queueing
 from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
@@ -23,6 +28,11 @@ TABLES: list[type[Table]] = [
     *patients.TABLES,
     *catalog.TABLES,
     *encounters.TABLES,
+    *queueing.TABLES,
+    *orders.TABLES,
+    *laboratory.TABLES,
+    *pharmacy.TABLES,
+    *outpatient.TABLES,
     *notifications.TABLES,
     *alerts.TABLES,
     *inpatient.TABLES,

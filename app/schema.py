@@ -23,6 +23,11 @@ SQL_FILES: list[Path] = [
     ROOT / "app/billing/billing.sql",
     ROOT / "app/alerts/alerts.sql",
     ROOT / "app/inpatient/inpatient.sql",
+    ROOT / "app/queueing/queueing.sql",
+    ROOT / "app/laboratory/laboratory.sql",
+    ROOT / "app/outpatient/outpatient.sql",
+    ROOT / "notifications/realtime.sql",
+    ROOT / "app/inpatient/inpatient.sql",
 ]
 
 

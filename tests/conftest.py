@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from app import schema
+from app.identity.signed_in import forget_sessions
 from app.kernel import crypto, database
 from app.kernel.hints import close_hints
 from app.kernel.settings import settings
@@ -109,3 +111,14 @@ async def db(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator
         database.DB.pool = None
         await pool.roll_back()
     await close_hints()
+
+
+@pytest.fixture
+async def client(db: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The hospital over HTTP, in this test's loop and transaction."""
+    from app.main import app
+
+    forget_sessions()
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hospital.test") as asking:
+        yield asking

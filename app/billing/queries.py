@@ -24,6 +24,7 @@ from app.kernel.actor import Actor
 from app.kernel.database import fetch, fetch_one, query
 from app.kernel.errors import NotFound
 from app.patients.access import may_see
+from app.patients.queries import bound_persons
 
 PAGE_MAX = 100
 STAY_CHARGES_MAX = 5000
@@ -86,15 +87,17 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @query
-async def bills_of(
-    actor: Actor, *, person_id: UUID, limit: int = 20, before: UUID | None = None
+async def bills_seen_by(
+    actor: Actor, *, person_id: UUID | None = None, limit: int = 20, before: UUID | None = None
 ) -> list[BillSummary]:
-    """A person's bills, newest first; `before` is the last id of the page above."""
-    if not await may_see(actor, person_id=person_id):
-        return []
+    """The bills of one person, or of all whom the account may see, newest first; `before` is the last
+    id of the page above."""
+    seen = [person_id] if person_id else [person.id for person in await bound_persons(actor)]
+    seen = [each for each in seen if await may_see(actor, person_id=each)]
     rows = await fetch(
-        "SELECT * FROM bill WHERE person_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
-        person_id,
+        "SELECT * FROM bill WHERE person_id = ANY($1) AND ($2::uuid IS NULL OR id < $2)"
+        " ORDER BY id DESC LIMIT $3",
+        seen,
         before,
         min(limit, PAGE_MAX),
     )
@@ -203,9 +206,7 @@ async def books(actor: Actor) -> Books:
     assert alarms is not None
     return Books(
         balanced=sum(total.balance_fen for total in accounts) == 0,
-        channels=[
-            _channel_total(total) for total in accounts if postings.is_clearing(total.account)
-        ],
+        channels=[_channel_total(total) for total in accounts if postings.is_clearing(total.account)],
         accounts=accounts,
         refunding_fen=-by_code[postings.REFUND_PAYABLE].balance_fen,
         suspense_fen=-by_code[postings.SUSPENSE].balance_fen,

@@ -111,5 +111,3 @@ async def record_refund(
             return refund_look_again_seconds(looks)
         case _:
             assert_never(outcome)
-
-

@@ -28,6 +28,13 @@ CHANNEL_OF = {
 }
 BY_ACCOUNT = frozenset({PayMethod.WECHAT_JSAPI, PayMethod.ALIPAY_MINI})
 
+_PHONE_METHODS = {str(method): method for method in BY_ACCOUNT}
+
+
+def phone_method(name: str) -> PayMethod:
+    """The way to pay of that name, among those that a phone knows."""
+    return _PHONE_METHODS[name]
+
 
 class Arrival(StrEnum):
     """What becomes of money that has come in for a bill."""

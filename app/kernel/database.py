@@ -225,7 +225,8 @@ async def _transaction(actor: Actor, mode: Mode) -> AsyncIterator[Transaction]:
         yield transaction
         await _commit(connection)
     except BaseException:
-        await _roll_back(connection)
+        # A task of its own: a second cancellation must not leave the connection in mid-air.
+        await asyncio.shield(asyncio.create_task(_roll_back(connection)))
         raise
     finally:
         _current.reset(token)
@@ -286,7 +287,7 @@ async def _roll_back(connection: Any) -> None:
     try:
         if not connection.is_in_transaction():
             return
-        await asyncio.wait_for(asyncio.shield(connection.execute("ROLLBACK")), ROLLBACK_SECONDS_MAX)
+        await asyncio.wait_for(connection.execute("ROLLBACK"), ROLLBACK_SECONDS_MAX)
     except (*LINE_BROKE, TimeoutError, asyncpg.PostgresError):
         _give_up(connection)
 

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     instance: str = ""  # JIUYI_INSTANCE: shown by /readyz so that a starter knows its own server
     pool_size: int = 12  # JIUYI_POOL: connections of one process
     simulators: str = ""  # JIUYI_SIMULATORS: folder with NAME.json; channels point there when set
+    hold_critical_reports: bool = True  # JIUYI_HOLD_CRITICAL_REPORTS=0: phones show them unacknowledged too
     public_url: str = ""  # JIUYI_PUBLIC_URL: how the outside reaches us; empty: loopback and our port
 
 
@@ -46,5 +47,6 @@ def settings() -> Settings:
         instance=env.get("JIUYI_INSTANCE", default.instance),
         pool_size=int(env.get("JIUYI_POOL", default.pool_size)),
         simulators=env.get("JIUYI_SIMULATORS", default.simulators),
+        hold_critical_reports=env.get("JIUYI_HOLD_CRITICAL_REPORTS", "1") != "0",
         public_url=env.get("JIUYI_PUBLIC_URL", default.public_url),
     )

@@ -24,7 +24,7 @@ from simulators.alipay.refusals import (
 )
 from simulators.alipay.wording import from_local, rendered, sign_content
 from simulators.clock import wall
-from simulators.faults import Act, Fault, Moment, Part, strike
+from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
 from simulators.people import redeem_code
 
 OK = {"code": "10000", "msg": "Success"}
@@ -79,11 +79,12 @@ async def gateway(request: Request[Any, Any, State]) -> Response[bytes]:
             _refuse_for(fault)
             _check_signature(platform, params)
             content = await _act(platform, method, params)
-            fault = await strike(taken, Moment.AFTER, request)
-            _refuse_for(fault)
         except Refusal as refusal:
             content = refusal.as_json()
             name = "error_response" if method == LOGIN else name
+        fault = await strike(taken, Moment.AFTER, request)
+        if fault is not None and fault.act == Act.ERROR:
+            content = unknown().as_json()
         return _signed(platform, name, content, fault)
     except Unsigned as unsigned:
         text = rendered({"error_response": unsigned.refusal.as_json()})
@@ -94,6 +95,7 @@ def app(platform: Alipay) -> Litestar:
     return Litestar(
         [gateway],
         state=State({"platform": platform}),
+        exception_handlers={Struck: bad_gateway},
         openapi_config=None,
         logging_config=None,
     )
@@ -158,8 +160,6 @@ def _signed(
     platform: Alipay, name: str, content: dict[str, Any], fault: Fault | None
 ) -> Response[bytes]:
     how = fault.name if fault is not None else ""
-    if fault is not None and fault.act == Act.UNAVAILABLE:
-        return Response(b"<html>502 Bad Gateway</html>", status_code=502, media_type="text/html")
     inner = rendered(content)
     key = keys.stranger() if how == "forged_reply" else platform.key
     signature = keys.sign(key, inner.encode())
