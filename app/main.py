@@ -37,14 +37,14 @@ from app.queueing.routes import router as queueing_router
 from bedside_terminal.routes import router as bedside_router
 from guide_kiosk.visits import router as kiosk_router
 from mini_program_api.appointments import router as appointments_router
+from mini_program_api.bills import router as bills_router
 from mini_program_api.departments import router as departments_router
 from mini_program_api.family import router as family_router
 from mini_program_api.login import router as login_router
+from mini_program_api.payments import router as payments_router
 from mini_program_api.prescriptions import router as prescriptions_router
 from mini_program_api.queue import router as queue_router
 from mini_program_api.reports import router as reports_router
-from mini_program_api.bills import router as bills_router
-from mini_program_api.payments import router as payments_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB

@@ -1,6 +1,6 @@
 """Who hears which event: the whole map on one page. Names are stable, they are receipts."""
 
-from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundSucceeded
+from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundRequested, RefundSucceeded
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
 from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRejected
@@ -19,6 +19,7 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("orders.make_executable", BillPaid, orders_paying.make_executable),
     Subscription("orders.cancel_when_expired", BillExpired, orders_paying.cancel_when_expired),
     Subscription("orders.refund_when_late", BillPaidLate, orders_paying.refund_when_late),
+    Subscription("orders.follow_refund", RefundRequested, orders_paying.follow_refund),
     Subscription("orders.note_refund", RefundSucceeded, orders_paying.note_refund),
     Subscription("orders.tell_submitted", OrdersSubmitted, orders_story.tell_submitted),
     Subscription("orders.tell_stopped", OrderStopped, orders_story.tell_stopped),

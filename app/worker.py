@@ -13,13 +13,13 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from app.alerts.escalation import escalate_overdue
-from app.inpatient.daily import post_nightly_fees
 from app.billing.channels import close_channels
 from app.billing.charges import expire_bills
 from app.billing.late import refund_undecided
 from app.billing.refund_submission import submit_refund
 from app.billing.refunds import SUBMIT_REFUND
 from app.billing.resolving import sweep_attempts
+from app.inpatient.daily import post_nightly_fees
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
