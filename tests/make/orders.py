@@ -150,9 +150,7 @@ async def panel(
         container=container,
     )
     for position, (code, name, unit, ranges) in enumerate(tests, start=1):
-        test_id = await row(
-            "lab_test", panel_id=panel_id, position=position, code=code, name=name, unit=unit
-        )
+        test_id = await row("lab_test", panel_id=panel_id, position=position, code=code, name=name, unit=unit)
         for limits in ranges:
             await _range(test_id, limits)
     return panel_id
