@@ -7,6 +7,7 @@ from app.encounters import story as encounters_story
 from app.encounters.events import DiagnosisRecorded, EncounterClosed
 from app.inpatient.events import PatientDischarged, StayCharged
 from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
+from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundRequested, RefundSucceeded
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
 from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRejected
@@ -47,6 +48,7 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("orders.make_executable", BillPaid, orders_paying.make_executable),
     Subscription("orders.cancel_when_expired", BillExpired, orders_paying.cancel_when_expired),
     Subscription("orders.refund_when_late", BillPaidLate, orders_paying.refund_when_late),
+    Subscription("orders.follow_refund", RefundRequested, orders_paying.follow_refund),
     Subscription("orders.note_refund", RefundSucceeded, orders_paying.note_refund),
     Subscription("pharmacy.queue_when_paid", OrdersPaid, pharmacy_waiting.queue_when_paid),
     Subscription("pharmacy.leave_when_stopped", OrderStopped, pharmacy_waiting.leave_when_stopped),
