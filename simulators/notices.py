@@ -223,9 +223,7 @@ class Courier:
             self._wake.set()
         return delivery
 
-    async def _send(
-        self, notice: Notice, fault: Fault | None, now: datetime
-    ) -> tuple[int | None, bytes]:
+    async def _send(self, notice: Notice, fault: Fault | None, now: datetime) -> tuple[int | None, bytes]:
         if fault is not None and fault.name == "lose":
             return None, b""
         envelope = self._manners.compose(notice, fault, now)
@@ -238,9 +236,7 @@ class Courier:
             self._client = httpx.AsyncClient(timeout=ACK_WITHIN_S, trust_env=False)
         try:
             async with asyncio.timeout(ACK_WITHIN_S):
-                answer = await self._client.post(
-                    url, content=envelope.body, headers=envelope.headers
-                )
+                answer = await self._client.post(url, content=envelope.body, headers=envelope.headers)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             return None, type(error).__name__.encode()
         return answer.status_code, answer.content

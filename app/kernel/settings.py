@@ -8,6 +8,9 @@ import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# Piccolo finds its engine through this module's name, which otherwise would have to lie at the top.
+os.environ.setdefault("PICCOLO_CONF", "app.piccolo_conf")
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an installation can set. Every field has the environment variable's name behind it."""
@@ -17,15 +20,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path = ROOT / "var"  # JIUYI_DATA: keys, embedded databases, demo credentials, evidence
     port: int = 8000  # JIUYI_PORT
     host: str = "127.0.0.1"  # JIUYI_HOST; only loopback is served without TLS
+    tls_certificate: str = ""  # JIUYI_TLS_CERTIFICATE: PEM file with the chain
+    tls_key: str = ""  # JIUYI_TLS_KEY
     demo: bool = False  # JIUYI_DEMO: a demo or test hospital; only these may move the business clock
     instance: str = ""  # JIUYI_INSTANCE: shown by /readyz so that a starter knows its own server
     pool_size: int = 12  # JIUYI_POOL: connections of one process
     simulators: str = ""  # JIUYI_SIMULATORS: folder with NAME.json; channels point there when set
+    hold_critical_reports: bool = True  # JIUYI_HOLD_CRITICAL_REPORTS=0: phones show them unacknowledged too
+    public_url: str = ""  # JIUYI_PUBLIC_URL: how the outside reaches us; empty: loopback and our port
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process. Tests that change the environment call `settings.cache_clear()`."""
+    """The settings of this process; tests that change them call `settings.cache_clear()`."""
     env = os.environ
     default = Settings()
     return Settings(
@@ -34,8 +41,12 @@ def settings() -> Settings:
         data=Path(env.get("JIUYI_DATA") or default.data).absolute(),
         port=int(env.get("JIUYI_PORT", default.port)),
         host=env.get("JIUYI_HOST", default.host),
+        tls_certificate=env.get("JIUYI_TLS_CERTIFICATE", default.tls_certificate),
+        tls_key=env.get("JIUYI_TLS_KEY", default.tls_key),
         demo=env.get("JIUYI_DEMO", "") == "1",
         instance=env.get("JIUYI_INSTANCE", default.instance),
         pool_size=int(env.get("JIUYI_POOL", default.pool_size)),
         simulators=env.get("JIUYI_SIMULATORS", default.simulators),
+        hold_critical_reports=env.get("JIUYI_HOLD_CRITICAL_REPORTS", "1") != "0",
+        public_url=env.get("JIUYI_PUBLIC_URL", default.public_url),
     )

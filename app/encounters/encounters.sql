@@ -1,0 +1,4 @@
+-- What a list of encounters and a timeline are read by. Applied again whenever this file changes.
+
+CREATE INDEX IF NOT EXISTS encounter_open ON encounter (department_id, started_at) WHERE status = 'open';
+CREATE INDEX IF NOT EXISTS timeline_entry_read ON timeline_entry (person_id, at DESC, id DESC);

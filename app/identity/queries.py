@@ -1,0 +1,73 @@
+"""What others may ask about logins and devices."""
+
+from uuid import UUID
+
+import msgspec
+
+from app.identity.roles import DeviceKind, Platform, StaffRole
+from app.kernel.actor import Actor, ActorKind
+from app.kernel.crypto import decrypt
+from app.kernel.database import fetch, fetch_one, fetch_value, query
+from app.kernel.errors import NotFound
+
+DEVICES_MAX = 100
+
+
+class DeviceNotFound(NotFound):
+    code = "device_not_found"
+    message = "没有找到该设备，请核对设备编号或联系信息科。"
+
+
+class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    kind: DeviceKind
+    label: str
+    place_kind: str
+    place_id: UUID
+    place_name: str
+
+
+DEVICE = "SELECT id, kind, label, place_kind, place_id, place_name FROM device WHERE disabled_at IS NULL"
+
+
+@query
+async def device(actor: Actor, *, device_id: UUID) -> DeviceView:
+    row = await fetch_one(f"{DEVICE} AND id = $1", device_id)
+    if row is None:
+        raise DeviceNotFound(device_id=device_id)
+    return msgspec.convert(dict(row), DeviceView)
+
+
+@query
+async def devices_at(actor: Actor, *, place_id: UUID, kind: DeviceKind | None = None) -> list[DeviceView]:
+    """The devices that stand in a place."""
+    rows = await fetch(
+        f"{DEVICE} AND place_id = $1 AND ($2::text IS NULL OR kind = $2) ORDER BY label LIMIT $3",
+        place_id,
+        None if kind is None else str(kind),
+        DEVICES_MAX,
+    )
+    return [msgspec.convert(dict(row), DeviceView) for row in rows]
+
+
+@query
+async def staff_role(actor: Actor) -> StaffRole | None:
+    """The role of the acting staff member; None for anybody else."""
+    if actor.kind is not ActorKind.STAFF:
+        return None
+    role = await fetch_value(
+        "SELECT role FROM staff_login WHERE staff_id = $1 AND disabled_at IS NULL", actor.id
+    )
+    return None if role is None else StaffRole(role)
+
+
+@query
+async def account_subject(actor: Actor, *, account_id: UUID, platform: Platform) -> str | None:
+    """The account's openid or user id on a platform: whom the gateway bills. Never for a log."""
+    row = await fetch_one(
+        "SELECT id, subject FROM account_login WHERE account_id = $1 AND platform = $2"
+        " ORDER BY created_at LIMIT 1",
+        account_id,
+        str(platform),
+    )
+    return None if row is None else decrypt(row["subject"], context=f"account_login.subject.{row['id']}")

@@ -1,0 +1,183 @@
+"""From a login to a session: authorization codes redeemed once with PKCE, sessions that can be ended."""
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from app.identity.tokens import DEVICE_TOKEN_SECONDS, TOKEN_SECONDS, issue_token
+from app.kernel import clock
+from app.kernel.actor import ANONYMOUS, Actor, ActorKind
+from app.kernel.database import action, fetch_one, fetch_value, query
+from app.kernel.errors import Invalid
+from app.kernel.ids import new_id
+
+CODE_SECONDS = 60
+CODE_BYTES = 32
+SESSION_HOURS = {ActorKind.ACCOUNT: 24 * 30, ActorKind.STAFF: 12, ActorKind.DEVICE: 24}
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+
+
+class ChallengeMalformed(Invalid):
+    code = "challenge_malformed"
+    message = "登录请求缺少有效的 code_challenge（S256），请升级客户端后重试。"
+
+
+class GrantRefused(Invalid):
+    """One answer for every reason, so that nobody learns which part was right."""
+
+    code = "invalid_grant"
+    status = 400
+    message = "登录凭证无效或已过期，请重新登录。"
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who has proved who they are."""
+
+    kind: ActorKind
+    id: UUID
+    channel: str
+    role: str
+    auth_version: int
+
+
+class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
+    access_token: str
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105 - the OAuth word, not a secret
+
+
+@action
+async def grant_code(actor: Actor, *, login: Login, challenge: str) -> str:
+    """An authorization code for a proven login, bound to the S256 challenge of who asked."""
+    require_challenge(challenge)
+    code = secrets.token_urlsafe(CODE_BYTES)
+    await fetch_value(
+        "INSERT INTO auth_code (code_hash, actor_kind, actor_id, channel, role, auth_version, challenge,"
+        " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        _hash(code),
+        str(login.kind),
+        login.id,
+        login.channel,
+        login.role,
+        login.auth_version,
+        challenge,
+        clock.wall() + timedelta(seconds=CODE_SECONDS),
+    )
+    return code
+
+
+def require_challenge(challenge: str) -> None:
+    """Only what an S256 challenge looks like: the base64url of 32 bytes."""
+    if not CHALLENGE.fullmatch(challenge):
+        raise ChallengeMalformed
+
+
+async def redeem_code(*, code: str, verifier: str) -> AccessToken:
+    """Turn a code into a session and its first token. A code that comes twice ends the session it made."""
+    token = await _redeem(ANONYMOUS, code=code, verifier=verifier)
+    if token is None:
+        raise GrantRefused
+    return token
+
+
+@action
+async def _redeem(actor: Actor, *, code: str, verifier: str) -> AccessToken | None:
+    # A None commits: what a wrong attempt uses up or ends must stay so.
+    now = clock.wall()
+    row = await fetch_one(
+        "UPDATE auth_code SET used_at = $2 WHERE code_hash = $1 AND used_at IS NULL RETURNING *",
+        _hash(code),
+        now,
+    )
+    if row is None:
+        known = await fetch_value("SELECT session_id FROM auth_code WHERE code_hash = $1", _hash(code))
+        await end_session(actor, session_id=known)
+        return None
+    if row["expires_at"] < now or not _proves(verifier, row["challenge"]):
+        return None
+    login = Login(
+        kind=ActorKind(row["actor_kind"]),
+        id=row["actor_id"],
+        channel=row["channel"],
+        role=row["role"],
+        auth_version=row["auth_version"],
+    )
+    session_id, token = await open_session(actor, login=login, seconds=TOKEN_SECONDS)
+    await fetch_value(
+        "UPDATE auth_code SET session_id = $2 WHERE code_hash = $1", row["code_hash"], session_id
+    )
+    return token
+
+
+def _proves(verifier: str, challenge: str) -> bool:
+    if not VERIFIER.fullmatch(verifier):
+        return False
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return hmac.compare_digest(base64.urlsafe_b64encode(digest).rstrip(b"=").decode(), challenge)
+
+
+def _hash(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+@action
+async def open_session(
+    actor: Actor, *, login: Login, seconds: int = DEVICE_TOKEN_SECONDS
+) -> tuple[UUID, AccessToken]:
+    """A session and a token of it that lives for `seconds`."""
+    session_id = new_id()
+    await fetch_value(
+        "INSERT INTO login_session (id, actor_kind, actor_id, channel, role, auth_version, started_at,"
+        " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        session_id,
+        str(login.kind),
+        login.id,
+        login.channel,
+        login.role,
+        login.auth_version,
+        clock.wall(),
+        clock.wall() + timedelta(hours=SESSION_HOURS[login.kind]),
+    )
+    token = issue_token(
+        sub=login.id,
+        sid=session_id,
+        kind=login.kind,
+        role=login.role,
+        channel=login.channel,
+        av=login.auth_version,
+        seconds=seconds,
+    )
+    return session_id, AccessToken(access_token=token, expires_in=seconds)
+
+
+@action
+async def end_session(actor: Actor, *, session_id: UUID | None) -> None:
+    """Log out: the session's tokens stop working within a second."""
+    await fetch_value(
+        "UPDATE login_session SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1",
+        session_id,
+        clock.wall(),
+    )
+
+
+@query
+async def is_live(actor: Actor, *, session_id: UUID | None) -> bool:
+    """Is this login neither ended nor outdated, and its owner not disabled?"""
+    return await fetch_value(
+        "SELECT EXISTS (SELECT FROM login_session s"
+        " LEFT JOIN account a ON s.actor_kind = 'account' AND a.id = s.actor_id"
+        " LEFT JOIN staff_login l ON s.actor_kind = 'staff' AND l.staff_id = s.actor_id"
+        " LEFT JOIN device d ON s.actor_kind = 'device' AND d.id = s.actor_id"
+        " WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2"
+        " AND s.auth_version = coalesce(a.auth_version, l.auth_version, d.auth_version)"
+        " AND coalesce(a.disabled_at, l.disabled_at, d.disabled_at) IS NULL)",
+        session_id,
+        clock.wall(),
+    )

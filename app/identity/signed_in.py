@@ -1,0 +1,125 @@
+"""Who is asking? The dependency and the guards that routes of every channel share."""
+
+import time
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from app.identity.sessions import is_live
+from app.identity.tokens import Claims, TokenRefused, read_token
+from app.kernel.actor import ANONYMOUS, Actor, ActorKind
+from app.kernel.errors import Forbidden, Unauthenticated
+from app.kernel.http import AnyRequest, request_id_of
+
+ALIVE_SECONDS_MAX = 1.0  # how long an ended session may still pass in this process
+SESSIONS_REMEMBERED_MAX = 10_000
+
+AnyConnection = ASGIConnection[Any, Any, Any, State]
+
+
+class NotSignedIn(Unauthenticated):
+    code = "not_signed_in"
+    message = "请先登录。"
+
+
+class WrongRole(Forbidden):
+    code = "wrong_role"
+    message = "您的账号没有此项权限。如有需要，请联系管理员。"
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """The actor of a request with the role that its token says: staff role or device kind."""
+
+    actor: Actor
+    role: str
+    token_exp: datetime
+
+
+# Session ids that were alive a moment ago. Only yes is remembered: a no ends the request anyway.
+_alive: OrderedDict[UUID, float] = OrderedDict()
+
+
+def forget_sessions() -> None:
+    _alive.clear()
+
+
+async def current_actor(request: AnyRequest) -> Actor:
+    """The dependency `actor`: who signed in with this request's bearer token."""
+    return (await signed_in(request)).actor
+
+
+async def current_token_exp(request: AnyRequest) -> datetime:
+    """The dependency `token_exp`: until when this request's token lets its bearer in."""
+    return (await signed_in(request)).token_exp
+
+
+async def signed_in(connection: AnyConnection) -> SignedIn:
+    """The same with the role; read once per request."""
+    state = connection.scope.setdefault("state", {})
+    if "signed_in" not in state:
+        scheme, _, token = connection.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise NotSignedIn
+        claims = await _live_claims(token)
+        state["signed_in"] = SignedIn(
+            actor=_actor_of(claims, request_id_of(connection)),  # type: ignore[arg-type] - reads scope and headers only
+            role=claims.role,
+            token_exp=datetime.fromtimestamp(claims.exp, UTC),
+        )
+    return state["signed_in"]
+
+
+def _actor_of(claims: Claims, request_id: str) -> Actor:
+    return Actor(
+        kind=claims.kind,
+        id=claims.sub,
+        channel=claims.channel,
+        session_id=claims.sid,
+        request_id=request_id,
+    )
+
+
+async def _live_claims(token: str) -> Claims:
+    claims = read_token(token)
+    now = time.monotonic()
+    if now - _alive.get(claims.sid, -ALIVE_SECONDS_MAX) < ALIVE_SECONDS_MAX:
+        return claims
+    _alive.pop(claims.sid, None)
+    if not await is_live(ANONYMOUS, session_id=claims.sid):
+        raise TokenRefused
+    _alive[claims.sid] = now
+    if len(_alive) > SESSIONS_REMEMBERED_MAX:
+        _alive.popitem(last=False)
+    return claims
+
+
+async def require_account(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: a person's login on a phone."""
+    if (await signed_in(connection)).actor.kind is not ActorKind.ACCOUNT:
+        raise WrongRole
+
+
+def require_staff(*roles: str) -> Guard:
+    """Guard: staff with one of the roles, or any staff where none is named."""
+    return _require(ActorKind.STAFF, roles)
+
+
+def require_device(*kinds: str) -> Guard:
+    """Guard: a device of one of the kinds, or any device where none is named."""
+    return _require(ActorKind.DEVICE, kinds)
+
+
+def _require(kind: ActorKind, roles: tuple[str, ...]) -> Guard:
+    async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
+        who = await signed_in(connection)
+        if who.actor.kind is not kind or (roles and who.role not in roles):
+            raise WrongRole
+
+    return guard

@@ -1,0 +1,163 @@
+"""Outside effects as rows: claimed by id, fenced by an epoch, retried, and never only in Redis."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from app.kernel.actor import Actor, system
+from app.kernel.database import action, after_commit, fetch, fetch_one, fetch_value
+from app.kernel.hints import wake
+from app.kernel.ids import new_id
+from app.kernel.tables import JOB_FLOW, JobStatus
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 30
+ATTEMPTS_MAX = 10
+BACKOFF_SECONDS_MAX = 600
+CLAIM_MAX = 100
+
+
+class JobRun(msgspec.Struct, frozen=True):
+    """One attempt at a job; its epoch proves that nobody else has taken the job over since."""
+
+    id: UUID
+    kind: str
+    arguments: dict[str, Any]
+    lease_epoch: int
+    attempts: int
+
+
+class Fenced(Exception):
+    """Another runner holds the job now: what this one was about to write must not be written."""
+
+
+class RetryLater(Exception):
+    """Raised by a job that has nothing to report yet: try again in `seconds`, without an error."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(seconds)
+
+
+JobHandler = Callable[[JobRun], Awaitable[None]]
+
+
+@action
+async def enqueue(
+    actor: Actor,
+    *,
+    kind: str,
+    arguments: dict[str, Any],
+    unique_key: str | None = None,
+    run_at: datetime | None = None,
+) -> UUID | None:
+    """Ask for an effect when this transaction commits. None where `unique_key` asked already."""
+    job_id = await fetch_value(
+        "INSERT INTO job (id, kind, arguments, unique_key, status, run_at)"
+        " VALUES ($1, $2, $3, $4, 'due', coalesce($5, now()))"
+        " ON CONFLICT ON CONSTRAINT job_once DO NOTHING RETURNING id",
+        new_id(),
+        kind,
+        msgspec.json.encode(arguments).decode(),
+        unique_key,
+        run_at,
+    )
+    after_commit(lambda: wake("jobs"))
+    return job_id
+
+
+@action
+async def due_jobs(actor: Actor) -> list[UUID]:
+    """Jobs that may run now, with those whose runner's lease ran out."""
+    rows = await fetch(
+        "SELECT id FROM job WHERE status = 'due' AND run_at <= now()"
+        " UNION ALL SELECT id FROM job WHERE status = 'running' AND leased_until < now() LIMIT $1",
+        CLAIM_MAX,
+    )
+    return [row["id"] for row in rows]
+
+
+@action
+async def claim(actor: Actor, *, job_id: UUID) -> JobRun | None:
+    """Take a job for LEASE_SECONDS. None where it is done, not due, or in other hands."""
+    row = await fetch_one(
+        "UPDATE job SET status = 'running', lease_epoch = lease_epoch + 1, attempts = attempts + 1,"
+        " leased_until = now() + $2 * interval '1 second'"
+        " WHERE id = $1 AND ((status = 'due' AND run_at <= now())"
+        "   OR (status = 'running' AND leased_until < now()))"
+        " RETURNING id, kind, arguments, lease_epoch, attempts",
+        job_id,
+        LEASE_SECONDS,
+    )
+    if row is None:
+        return None
+    arguments = msgspec.json.decode(row["arguments"])
+    return JobRun(row["id"], row["kind"], arguments, row["lease_epoch"], row["attempts"])
+
+
+async def fence(run: JobRun) -> None:
+    """Inside the transaction that records an effect: raise Fenced if the job was taken over."""
+    held = await fetch_value(
+        "SELECT 1 FROM job WHERE id = $1 AND status = 'running' AND lease_epoch = $2 FOR UPDATE",
+        run.id,
+        run.lease_epoch,
+    )
+    if held is None:
+        raise Fenced(str(run.id))
+
+
+@action
+async def finish(actor: Actor, *, run: JobRun) -> None:
+    await fence(run)
+    await JOB_FLOW.move(run.id, JobStatus.DONE)
+    await fetch("UPDATE job SET done_at = now(), leased_until = NULL WHERE id = $1", run.id)
+
+
+@action
+async def retry(actor: Actor, *, run: JobRun, error: str, seconds: float | None = None) -> None:
+    """Hand the job back. Without `seconds` it was a failure, counted towards the last attempt."""
+    await fence(run)
+    if seconds is None and run.attempts >= ATTEMPTS_MAX:
+        await JOB_FLOW.move(run.id, JobStatus.DEAD, last_error=error[:2000])
+        log.error("job_dead", job_id=str(run.id), kind=run.kind)
+        return
+    pause = min(2.0**run.attempts, BACKOFF_SECONDS_MAX) if seconds is None else seconds
+    await JOB_FLOW.move(run.id, JobStatus.DUE, last_error=error[:2000])
+    await fetch(
+        "UPDATE job SET run_at = now() + $2 * interval '1 second', leased_until = NULL,"
+        " attempts = attempts - $3 WHERE id = $1",
+        run.id,
+        pause,
+        0 if seconds is None else 1,
+    )
+
+
+async def run_job(job_id: UUID, handlers: dict[str, JobHandler]) -> bool:
+    """Claim and run one job. The handler does its outside call first and records inside its own action."""
+    actor = system("job")
+    run = await claim(actor, job_id=job_id)
+    if run is None:
+        return False
+    try:
+        await handlers[run.kind](run)
+        await finish(actor, run=run)
+    except Fenced:
+        log.warning("job_fenced", job_id=str(run.id), kind=run.kind)
+    except RetryLater as later:
+        await retry(actor, run=run, error="", seconds=later.seconds)
+    except Exception as error:
+        log.warning("job_failed", job_id=str(run.id), kind=run.kind, exc_info=True)
+        await retry(actor, run=run, error=repr(error))
+    return True
+
+
+@action
+async def revive_job(actor: Actor, *, job_id: UUID) -> None:
+    """Give a dead job another chance, at once."""
+    await JOB_FLOW.move(job_id, JobStatus.DUE, attempts=0, last_error="")
+    await fetch("UPDATE job SET run_at = now() WHERE id = $1", job_id)

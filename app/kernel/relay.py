@@ -1,0 +1,150 @@
+"""From the outbox to the subscribers: fan out, run, retry, and lay the dead aside."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from app.kernel.actor import Actor, system
+from app.kernel.database import action, execute_many, fetch, fetch_one, fetch_value
+from app.kernel.events import Event, Lane, Subscription, read_fact
+from app.kernel.ids import new_id
+from app.kernel.tables import DELIVERY_FLOW, DeliveryStatus
+
+log = structlog.get_logger()
+
+FAN_OUT_MAX = 200
+DELIVER_MAX = 50
+ATTEMPTS_MAX = 8
+BACKOFF_SECONDS_MAX = 300
+
+
+class Relay:
+    """The subscriptions, by kind. Any number of relays may run; one lane is fanned out by one at a time."""
+
+    def __init__(self, subscriptions: Sequence[Subscription]) -> None:
+        names = [s.name for s in subscriptions]
+        assert len(names) == len(set(names)), "subscription names must differ"
+        self.by_name = {s.name: s for s in subscriptions}
+        self.by_kind: dict[str, list[Subscription]] = {}
+        for subscription in subscriptions:
+            self.by_kind.setdefault(subscription.kind, []).append(subscription)
+
+    async def turn(self, lane: Lane) -> int:
+        """Fan out and deliver what is due now. Returns how much it did; 0 means: wait for a hint."""
+        actor = system("relay")
+        fanned_out = await fan_out(actor, lane=lane, relay=self)
+        delivered = 0
+        for delivery_id in await due_deliveries(actor, lane=lane):
+            delivered += await self.deliver(delivery_id)
+        return fanned_out + delivered
+
+    async def deliver(self, delivery_id: UUID) -> bool:
+        """Run one delivery. Its failure is written down in a transaction of its own."""
+        actor = system("relay")
+        try:
+            return await run_delivery(actor, delivery_id=delivery_id, relay=self)
+        except Exception as error:
+            log.warning("delivery_failed", delivery_id=str(delivery_id), exc_info=True)
+            await note_failure(actor, delivery_id=delivery_id, error=repr(error))
+            return False
+
+
+@action
+async def fan_out(actor: Actor, *, lane: Lane, relay: Relay) -> int:
+    """Replace outbox rows of a lane by one delivery per subscriber, in one transaction."""
+    if not await fetch_value(
+        "SELECT pg_try_advisory_xact_lock(hashtext('jiuyi:relay'), hashtext($1))", str(lane)
+    ):
+        return 0
+    rows = await fetch(
+        "WITH taken AS (DELETE FROM outbox WHERE event_id IN ("
+        "   SELECT event_id FROM outbox WHERE lane = $1 ORDER BY position LIMIT $2"
+        "   FOR UPDATE SKIP LOCKED) RETURNING event_id, event_at)"
+        " SELECT e.id, e.at, e.kind, e.aggregate_id, e.aggregate_version"
+        " FROM taken JOIN event e ON e.id = taken.event_id AND e.at = taken.event_at"
+        " ORDER BY e.aggregate_version",
+        str(lane),
+        FAN_OUT_MAX,
+    )
+    await execute_many(
+        "INSERT INTO delivery (id, event_id, event_at, subscriber, lane, aggregate_id,"
+        " aggregate_version, status, attempts, retry_at, last_error)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, 'due', 0, now(), '')",
+        [
+            (
+                new_id(),
+                r["id"],
+                r["at"],
+                s.name,
+                str(lane),
+                r["aggregate_id"],
+                r["aggregate_version"],
+            )
+            for r in rows
+            for s in relay.by_kind.get(r["kind"], [])
+        ],
+    )
+    return len(rows)
+
+
+NO_EARLIER = (
+    "NOT EXISTS (SELECT FROM delivery e WHERE e.subscriber = d.subscriber AND e.status = 'due'"
+    " AND e.aggregate_id = d.aggregate_id AND e.aggregate_version < d.aggregate_version)"
+)
+
+
+@action
+async def due_deliveries(actor: Actor, *, lane: Lane) -> list[UUID]:
+    """Deliveries that may run now, oldest first; later ones of an aggregate wait for its earlier ones."""
+    rows = await fetch(
+        f"SELECT d.id FROM delivery d WHERE d.lane = $1 AND d.status = 'due' AND d.retry_at <= now()"  # noqa: S608 - a constant
+        f" AND {NO_EARLIER} ORDER BY d.retry_at, d.id LIMIT $2",
+        str(lane),
+        DELIVER_MAX,
+    )
+    return [row["id"] for row in rows]
+
+
+@action
+async def run_delivery(actor: Actor, *, delivery_id: UUID, relay: Relay) -> bool:
+    """Claim, run the subscriber, and mark it done: all or nothing. False where another relay has it."""
+    row = await fetch_one(
+        "SELECT d.id, d.subscriber, e.id AS event_id, e.at, e.business_at, e.kind, e.aggregate_id,"  # noqa: S608 - a constant
+        " e.aggregate_version, e.actor_kind, e.actor_id, e.channel, e.fact"
+        " FROM delivery d JOIN event e ON e.id = d.event_id AND e.at = d.event_at"
+        f" WHERE d.id = $1 AND d.status = 'due' AND {NO_EARLIER} FOR UPDATE OF d SKIP LOCKED",
+        delivery_id,
+    )
+    if row is None:
+        return False
+    subscription = relay.by_name[row["subscriber"]]
+    event = msgspec.convert({**dict(row), "id": row["event_id"]}, Event)
+    await subscription.handler(actor, read_fact(row["kind"], row["fact"]), event)
+    await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DONE)
+    await fetch("UPDATE delivery SET done_at = now() WHERE id = $1", delivery_id)
+    return True
+
+
+@action
+async def note_failure(actor: Actor, *, delivery_id: UUID, error: str) -> None:
+    """Count the failure and try later, ever more slowly; after the last attempt a person must look."""
+    row = await fetch_one(
+        "UPDATE delivery SET attempts = attempts + 1, last_error = left($2, 2000),"
+        " retry_at = now() + least(power(2, attempts), $3) * interval '1 second'"
+        " WHERE id = $1 AND status = 'due' RETURNING attempts",
+        delivery_id,
+        error,
+        BACKOFF_SECONDS_MAX,
+    )
+    if row is not None and row["attempts"] >= ATTEMPTS_MAX:
+        await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DEAD)
+        log.error("delivery_dead", delivery_id=str(delivery_id))
+
+
+@action
+async def revive_delivery(actor: Actor, *, delivery_id: UUID) -> None:
+    """Give a dead delivery another chance, at once."""
+    await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DUE, attempts=0)
+    await fetch("UPDATE delivery SET retry_at = now() WHERE id = $1", delivery_id)

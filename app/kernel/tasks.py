@@ -1,0 +1,56 @@
+"""Background tasks that are watched: one that ends is started again, and everybody can see that it was."""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+BACKOFF_SECONDS_MAX = 5.0
+STEADY_SECONDS = 30.0
+CANCEL_AGAIN_SECONDS = 0.5
+
+
+class Watched:
+    """Runs named functions for ever. Each starts with an empty context: no transaction is inherited."""
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+        self.restarts: dict[str, int] = {}
+        self.stopping = False
+
+    def start(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
+        self.restarts[name] = 0
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._watch(name, forever), name=name, context=contextvars.Context())
+        self.tasks.append(task)
+
+    async def _watch(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
+        pause = 0.1
+        while not self.stopping:
+            started = time.monotonic()
+            try:
+                await forever()
+                log.warning("task_returned", task=name)
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.warning("task_failed", task=name, exc_info=True)
+            self.restarts[name] += 1
+            pause = (
+                0.1 if time.monotonic() - started > STEADY_SECONDS else min(pause * 2, BACKOFF_SECONDS_MAX)
+            )
+            await asyncio.sleep(pause)
+
+    async def stop(self) -> None:
+        """Cancel until they have ended: a library may take one cancellation for a time-out of its own."""
+        self.stopping = True
+        while pending := [task for task in self.tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
+        self.tasks.clear()
+        self.stopping = False

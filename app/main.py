@@ -1,0 +1,104 @@
+"""The Litestar app: mounts every router, renders every refusal, says whether it is alive and ready."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.billing.channels import close_channels
+from app.identity.signed_in import current_actor, current_token_exp
+from app.kernel.actor import system
+from app.kernel.database import close_pool, fetch_value, open_pool, query
+from app.kernel.errors import DomainError, Forbidden
+from app.kernel.hints import close_hints
+from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
+from app.kernel.settings import settings
+from app.routing import routers
+from notifications.hub import HUB
+
+READY_SECONDS_MAX = 2.0
+LOOPBACK = {"127.0.0.1", "::1"}
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    ready: bool
+    database: bool
+    hub: bool
+    instance: str
+
+
+@get("/healthz", sync_to_thread=False, include_in_schema=False)
+def healthz() -> dict[str, str]:
+    """Alive: the event loop answers."""
+    return {"status": "alive"}
+
+
+@get("/readyz", include_in_schema=False)
+async def readyz() -> Response[Readiness]:
+    """Ready: the database answers and the hub has looked at it lately."""
+    database = await database_answers()
+    hub = HUB.is_live()
+    ready = database and hub
+    return Response(
+        Readiness(ready=ready, database=database, hub=hub, instance=settings().instance),
+        status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+
+
+async def database_answers() -> bool:
+    try:
+        await asyncio.wait_for(_ask(system("readyz")), READY_SECONDS_MAX)
+    except (DomainError, OSError, TimeoutError):
+        return False
+    return True
+
+
+@query
+async def _ask(actor: Any) -> int:
+    return await fetch_value("SELECT 1")
+
+
+@get("/metrics", sync_to_thread=False, include_in_schema=False)
+def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Prometheus figures, for this machine only."""
+    if request.client is None or request.client.host not in LOOPBACK:
+        raise Forbidden
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@asynccontextmanager
+async def lifespan(_: Litestar) -> AsyncIterator[None]:
+    await open_pool()
+    HUB.start()
+    try:
+        yield
+    finally:
+        await HUB.stop()
+        await close_channels()
+        await close_hints()
+        await close_pool()
+
+
+def build() -> Litestar:
+    return Litestar(
+        route_handlers=[healthz, readyz, metrics, *routers()],
+        lifespan=[lifespan],
+        exception_handlers=EXCEPTION_HANDLERS,
+        dependencies={
+            "actor": Provide(current_actor),
+            "token_exp": Provide(current_token_exp),
+            "asked": Provide(request_command),
+        },
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=OpenAPIConfig(title="就医 Jiuyi", version="1", path="/schema"),
+    )
+
+
+app = build()

@@ -1,0 +1,124 @@
+"""May this actor see this patient? The only question that opens a person's rows to anybody."""
+
+from datetime import datetime
+from uuid import UUID
+
+from app.kernel import clock
+from app.kernel.actor import Actor, ActorKind
+from app.kernel.database import action, fetch_value, query
+from app.kernel.errors import NotFound
+from app.kernel.ids import new_id
+from app.patients.tables import CareReason, Scope
+
+
+class PersonNotFound(NotFound):
+    """Also what a stranger hears: that somebody is a patient here is no stranger's business."""
+
+    code = "person_not_found"
+    message = "没有找到该就诊人，请返回就诊人列表重新选择。"
+
+
+@query
+async def may_see(actor: Actor, *, person_id: UUID) -> bool:
+    """An account by a binding that may read, staff and devices by a live care relation, the system always."""
+    match actor.kind:
+        case ActorKind.SYSTEM:
+            return await fetch_value("SELECT EXISTS (SELECT FROM person WHERE id = $1)", person_id)
+        case ActorKind.ACCOUNT:
+            return await _bound(actor, person_id, Scope.READ)
+        case ActorKind.STAFF:
+            return await fetch_value("SELECT jiuyi.staff_cares_for($1, $2)", actor.id, person_id)
+        case ActorKind.DEVICE:
+            return await fetch_value("SELECT jiuyi.device_cares_for($1, $2)", actor.id, person_id)
+        case ActorKind.ANONYMOUS:
+            return False
+
+
+@query
+async def require_may_see(actor: Actor, *, person_id: UUID) -> None:
+    if not await may_see(actor, person_id=person_id):
+        raise PersonNotFound(person_id=person_id)
+
+
+@query
+async def require_may_act_for(actor: Actor, *, person_id: UUID, scope: Scope = Scope.BOOK) -> None:
+    """The same for booking, paying and cancelling: an account needs the binding's scope for it."""
+    if actor.kind is ActorKind.ACCOUNT:
+        allowed = await _bound(actor, person_id, scope)
+    else:
+        allowed = await may_see(actor, person_id=person_id)
+    if not allowed:
+        raise PersonNotFound(person_id=person_id)
+
+
+async def _bound(actor: Actor, person_id: UUID, scope: Scope) -> bool:
+    return await fetch_value("SELECT jiuyi.account_acts_for($1, $2, $3)", actor.id, person_id, str(scope))
+
+
+@action
+async def relate(
+    actor: Actor,
+    *,
+    person_id: UUID,
+    staff_id: UUID | None = None,
+    ward_id: UUID | None = None,
+    department_id: UUID | None = None,
+    device_id: UUID | None = None,
+    reason: CareReason,
+    until: datetime | None = None,
+) -> UUID:
+    """Let exactly one staff member, ward, department or device see the person from now `until`.
+
+    Asked again for the same carer and reason it moves the end instead of adding a row.
+    """
+    carers = (staff_id, ward_id, department_id, device_id)
+    assert sum(carer is not None for carer in carers) == 1
+    now = await clock.now()
+    known = await fetch_value(
+        "UPDATE care_relation SET valid_to = $6 WHERE person_id = $1"
+        " AND staff_id IS NOT DISTINCT FROM $2 AND ward_id IS NOT DISTINCT FROM $3"
+        " AND department_id IS NOT DISTINCT FROM $4 AND device_id IS NOT DISTINCT FROM $5"
+        " AND reason = $7 AND (valid_to IS NULL OR valid_to > $8) RETURNING id",
+        person_id,
+        *carers,
+        until,
+        str(reason),
+        now,
+    )
+    if known is not None:
+        return known
+    return await fetch_value(
+        "INSERT INTO care_relation (id, person_id, staff_id, ward_id, department_id, device_id, reason,"
+        " valid_from, valid_to) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+        new_id(),
+        person_id,
+        *carers,
+        str(reason),
+        now,
+        until,
+    )
+
+
+@action
+async def end_relation(
+    actor: Actor,
+    *,
+    person_id: UUID,
+    staff_id: UUID | None = None,
+    ward_id: UUID | None = None,
+    department_id: UUID | None = None,
+    device_id: UUID | None = None,
+) -> None:
+    """The carer sees the person no longer: the patient was discharged, moved, or left the terminal."""
+    assert any((staff_id, ward_id, department_id, device_id))
+    await fetch_value(
+        "UPDATE care_relation SET valid_to = jiuyi.now() WHERE person_id = $1"
+        " AND staff_id IS NOT DISTINCT FROM $2 AND ward_id IS NOT DISTINCT FROM $3"
+        " AND department_id IS NOT DISTINCT FROM $4 AND device_id IS NOT DISTINCT FROM $5"
+        " AND (valid_to IS NULL OR valid_to > jiuyi.now())",
+        person_id,
+        staff_id,
+        ward_id,
+        department_id,
+        device_id,
+    )

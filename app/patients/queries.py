@@ -1,0 +1,157 @@
+"""Persons as others may read them."""
+
+from collections.abc import Callable
+from datetime import date
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from app.kernel import clock
+from app.kernel.actor import Actor, ActorKind
+from app.kernel.crypto import blind_indexes, decrypt
+from app.kernel.database import fetch, fetch_one, query
+from app.patients.access import PersonNotFound, require_may_see
+from app.patients.rules import age_on, mask_id, mask_name, mask_phone
+from app.patients.tables import Scope
+
+BINDINGS_SHOWN_MAX = 20
+
+
+class PersonView(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    masked_name: str
+    sex: str
+    born_on: date
+    age: int
+
+
+class BoundPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """A visit person of the asking account."""
+
+    id: UUID
+    name: str
+    sex: str
+    born_on: date
+    age: int
+    masked_id_number: str | None
+    masked_phone: str | None
+    relation: str
+    guardian: bool
+    scopes: list[str]
+
+
+class AllergyView(msgspec.Struct, frozen=True, kw_only=True):
+    substance: str
+    substance_name: str
+    reaction: str
+
+
+@query
+async def person_view(actor: Actor, *, person_id: UUID) -> PersonView:
+    """The person for who may see them; a duplicate's id answers with its survivor."""
+    await require_may_see(actor, person_id=person_id)
+    row = await fetch_one(
+        "SELECT id, name, sex, born_on FROM person WHERE id = (SELECT jiuyi.same_person($1) LIMIT 1)",
+        person_id,
+    )
+    if row is None:
+        raise PersonNotFound(person_id=person_id)
+    return PersonView(
+        id=row["id"],
+        name=row["name"],
+        masked_name=mask_name(row["name"]),
+        sex=row["sex"],
+        born_on=row["born_on"],
+        age=age_on(await clock.today(), row["born_on"]),
+    )
+
+
+@query
+async def masked_name(actor: Actor, *, person_id: UUID) -> str:
+    """The name as a public display may show it. Asks for no permission: it tells nobody who it is."""
+    row = await fetch_one("SELECT name FROM person WHERE id = $1", person_id)
+    if row is None:
+        raise PersonNotFound(person_id=person_id)
+    return mask_name(row["name"])
+
+
+@query
+async def find_by_id_number(actor: Actor, *, id_number: str) -> UUID | None:
+    """The person with this ID number, whoever may then see them. Not for phones: it would tell strangers."""
+    indexes = blind_indexes(id_number.strip().upper(), column="person.id_number")
+    row = await fetch_one("SELECT id FROM person WHERE id_number_index = ANY($1)", indexes)
+    return None if row is None else row["id"]
+
+
+@query
+async def id_number_ends_with(actor: Actor, *, person_id: UUID, ending: str) -> bool:
+    """Does the person's ID number end so? For terminals that prove presence; the number stays here."""
+    row = await fetch_one("SELECT id, id_number FROM person WHERE id = $1", person_id)
+    if row is None or row["id_number"] is None:
+        return False
+    number = decrypt(row["id_number"], context=f"person.id_number.{row['id']}")
+    return len(ending) >= 4 and number.endswith(ending.upper())
+
+
+@query
+async def bound_persons(actor: Actor) -> list[BoundPerson]:
+    """Whom the asking account may act for."""
+    if actor.kind is not ActorKind.ACCOUNT:
+        return []
+    rows = await fetch(
+        "SELECT p.id, p.name, p.sex, p.born_on, p.id_number, p.phone, b.relation, b.guardian, b.scopes"
+        " FROM binding b JOIN person p ON p.id = b.person_id"
+        " WHERE b.account_id = $1 AND b.valid_from <= jiuyi.now()"
+        " AND (b.valid_to IS NULL OR b.valid_to > jiuyi.now()) ORDER BY b.valid_from, b.id LIMIT $2",
+        actor.id,
+        BINDINGS_SHOWN_MAX,
+    )
+    today = await clock.today()
+    return [
+        BoundPerson(
+            id=row["id"],
+            name=row["name"],
+            sex=row["sex"],
+            born_on=row["born_on"],
+            age=age_on(today, row["born_on"]),
+            masked_id_number=_opened(row, "id_number", mask_id),
+            masked_phone=_opened(row, "phone", mask_phone),
+            relation=row["relation"],
+            guardian=row["guardian"],
+            scopes=list(row["scopes"]),
+        )
+        for row in rows
+    ]
+
+
+@query
+async def accounts_of(actor: Actor, *, person_id: UUID, scope: Scope = Scope.READ) -> list[UUID]:
+    """The accounts that may act for the person now: whom news about them goes to."""
+    rows = await fetch(
+        "SELECT account_id FROM binding WHERE person_id IN (SELECT jiuyi.same_person($1))"
+        " AND $2 = ANY(scopes) AND valid_from <= jiuyi.now()"
+        " AND (valid_to IS NULL OR valid_to > jiuyi.now()) ORDER BY account_id LIMIT $3",
+        person_id,
+        str(scope),
+        BINDINGS_SHOWN_MAX,
+    )
+    return [row["account_id"] for row in rows]
+
+
+@query
+async def allergies_of(actor: Actor, *, person_id: UUID) -> list[AllergyView]:
+    await require_may_see(actor, person_id=person_id)
+    rows = await fetch(
+        "SELECT substance, substance_name, reaction FROM allergy"
+        " WHERE person_id IN (SELECT jiuyi.same_person($1)) ORDER BY substance",
+        person_id,
+    )
+    return [AllergyView(**dict(row)) for row in rows]
+
+
+def _opened(row: asyncpg.Record, column: str, mask: Callable[[str], str]) -> str | None:
+    if row[column] is None:
+        return None
+    return mask(decrypt(row[column], context=f"person.{column}.{row['id']}"))

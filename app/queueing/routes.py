@@ -1,0 +1,139 @@
+"""The desk's side of a queue: see it, call, call again, pass over."""
+
+from uuid import UUID
+
+import msgspec
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from app.identity.signed_in import require_staff
+from app.kernel.actor import Actor
+from app.kernel.idempotency import Command, once
+from app.patients.queries import PersonView, person_view
+from app.queueing.calling import (
+    call_next,
+    call_next_at_window,
+    finish_ticket,
+    miss_ticket,
+    recall,
+    send_to_door,
+)
+from app.queueing.displays import (
+    RoomQueueState,
+    WindowQueueState,
+    ZoneQueueState,
+    room_queue_state,
+    window_queue_state,
+    zone_queue_state,
+)
+from app.queueing.joining import readmit
+from app.queueing.queries import TicketView, ticket_view
+
+
+class ToDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    room_id: UUID
+
+
+class DeskReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket with the person, for the staff who treat or serve him."""
+
+    ticket: TicketView
+    person: PersonView
+
+
+async def reply(actor: Actor, ticket_id: UUID) -> DeskReply:
+    ticket = await ticket_view(actor, ticket_id=ticket_id)
+    return DeskReply(ticket=ticket, person=await person_view(actor, person_id=ticket.person_id))
+
+
+@get("/rooms/{room_id:uuid}/queue")
+async def room_queue(actor: NamedDependency[Actor], room_id: FromPath[UUID]) -> RoomQueueState:
+    return await room_queue_state(actor, room_id=room_id)
+
+
+@get("/zones/{zone_id:uuid}/queue")
+async def zone_queue(actor: NamedDependency[Actor], zone_id: FromPath[UUID]) -> ZoneQueueState:
+    return await zone_queue_state(actor, zone_id=zone_id)
+
+
+@get("/windows/{window_id:uuid}/queue")
+async def window_board(actor: NamedDependency[Actor], window_id: FromPath[UUID]) -> WindowQueueState:
+    return await window_queue_state(actor, window_id=window_id)
+
+
+@post("/rooms/{room_id:uuid}/call-next", status_code=200, guards=[require_staff("doctor", "nurse")])
+async def call_next_to_room(
+    actor: NamedDependency[Actor], asked: NamedDependency[Command], room_id: FromPath[UUID]
+) -> DeskReply:
+    return await reply(actor, await once(asked, call_next, actor, room_id=room_id))
+
+
+@post(
+    "/windows/{window_id:uuid}/call-next",
+    status_code=200,
+    guards=[require_staff("pharmacist", "technician", "cashier", "nurse")],
+)
+async def call_next_to_window(
+    actor: NamedDependency[Actor], asked: NamedDependency[Command], window_id: FromPath[UUID]
+) -> TicketView:
+    ticket_id = await once(asked, call_next_at_window, actor, window_id=window_id)
+    return await ticket_view(actor, ticket_id=ticket_id)
+
+
+@post("/tickets/{ticket_id:uuid}/recall", status_code=200)
+async def call_again(
+    actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
+) -> DeskReply:
+    return await reply(actor, await once(asked, recall, actor, ticket_id=ticket_id))
+
+
+@post("/tickets/{ticket_id:uuid}/miss", status_code=200)
+async def pass_over(
+    actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
+) -> DeskReply:
+    return await reply(actor, await once(asked, miss_ticket, actor, ticket_id=ticket_id))
+
+
+@post("/tickets/{ticket_id:uuid}/serve", status_code=200)
+async def serve_at_window(
+    actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
+) -> DeskReply:
+    """A service window is done with who it called."""
+    return await reply(actor, await once(asked, finish_ticket, actor, ticket_id=ticket_id))
+
+
+@post("/tickets/{ticket_id:uuid}/door", status_code=200, guards=[require_staff("doctor", "nurse")])
+async def to_door(
+    data: JSONBody[ToDoor],
+    actor: NamedDependency[Actor],
+    asked: NamedDependency[Command],
+    ticket_id: FromPath[UUID],
+) -> DeskReply:
+    done = await once(asked, send_to_door, actor, ticket_id=ticket_id, room_id=data.room_id)
+    return await reply(actor, done)
+
+
+@post("/tickets/{ticket_id:uuid}/readmit", status_code=200, guards=[require_staff("nurse", "registrar")])
+async def let_wait_again(
+    actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
+) -> DeskReply:
+    return await reply(actor, await once(asked, readmit, actor, ticket_id=ticket_id))
+
+
+router = Router(
+    path="/api/staff/v1",
+    guards=[require_staff()],
+    route_handlers=[
+        room_queue,
+        zone_queue,
+        window_board,
+        call_next_to_room,
+        call_next_to_window,
+        call_again,
+        pass_over,
+        serve_at_window,
+        to_door,
+        let_wait_again,
+    ],
+)

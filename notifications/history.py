@@ -1,0 +1,112 @@
+"""What the streams remember: heads, events after a number, snapshots, cursors. Reads and one upsert."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.kernel.actor import Actor
+from app.kernel.database import action, fetch, fetch_one, fetch_value, query, snapshot
+from app.kernel.ids import new_id
+from notifications.frames import Ev, write_frame
+from notifications.streams import State
+
+EVENTS_MAX = 256
+PRESENT_SECONDS = 20
+
+
+class Head(msgspec.Struct, frozen=True):
+    stream: str
+    epoch: UUID
+    seq: int
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """One event, encoded once for all who hear it. `ref_id` is what the event is about, if it says so."""
+
+    seq: int
+    frame: str
+    ref_id: str | None
+
+
+@action
+async def ensure_head(actor: Actor, *, stream: str) -> Head:
+    """The stream's head; a stream that nobody wrote to yet begins at 0."""
+    await fetch(
+        "INSERT INTO rt_stream (stream, epoch, seq) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+        stream,
+        new_id(),
+    )
+    return await _head(stream)
+
+
+async def _head(stream: str) -> Head:
+    row = await fetch_one("SELECT stream, epoch, seq FROM rt_stream WHERE stream = $1", stream)
+    assert row is not None
+    return Head(row["stream"], row["epoch"], row["seq"])
+
+
+@query
+async def heads(actor: Actor, *, streams: Sequence[str]) -> list[Head]:
+    rows = await fetch("SELECT stream, epoch, seq FROM rt_stream WHERE stream = ANY($1)", list(streams))
+    return [Head(row["stream"], row["epoch"], row["seq"]) for row in rows]
+
+
+@query
+async def events_after(actor: Actor, *, wanted: Sequence[tuple[str, int]]) -> dict[str, list[Stored]]:
+    """Per stream the next events after a number, at most EVENTS_MAX each, in order."""
+    rows = await fetch(
+        "SELECT e.* FROM unnest($1::text[], $2::bigint[]) AS w(stream, after)"
+        " CROSS JOIN LATERAL (SELECT * FROM rt_event r WHERE r.stream = w.stream AND r.seq > w.after"
+        " ORDER BY r.seq LIMIT $3) e ORDER BY e.stream, e.seq",
+        [stream for stream, _ in wanted],
+        [after for _, after in wanted],
+        EVENTS_MAX,
+    )
+    found: dict[str, list[Stored]] = {}
+    for row in rows:
+        found.setdefault(row["stream"], []).append(_stored(row))
+    return found
+
+
+def _stored(row: Any) -> Stored:
+    d = msgspec.json.decode(row["d"])
+    frame = Ev(row["stream"], row["seq"], row["id"], row["type"], row["prio"], row["at"], row["ttl_s"], d)
+    return Stored(row["seq"], write_frame(frame), d.get("alert_id"))
+
+
+@snapshot
+async def head_and_state(
+    actor: Actor, *, stream: str, owner_id: UUID, state: State
+) -> tuple[Head, dict[str, Any]]:
+    """The state and the number up to which it holds, of one and the same moment."""
+    head = await _head(stream)
+    return head, await state(actor, owner_id)
+
+
+@action
+async def note_cursors(actor: Actor, *, cursors: Sequence[tuple[str, str, int]]) -> None:
+    """Write (client, stream, acknowledged number): proof of arrival, and proof of presence by its time."""
+    await fetch(
+        "INSERT INTO rt_cursor AS c (id, client_id, stream, acked_seq, at)"
+        " SELECT w.id, w.client_id, w.stream, w.seq, now()"
+        " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS w(id, client_id, stream, seq)"
+        " ORDER BY w.client_id, w.stream"
+        " ON CONFLICT ON CONSTRAINT rt_cursor_once DO UPDATE"
+        " SET acked_seq = greatest(c.acked_seq, excluded.acked_seq), at = now()",
+        [new_id() for _ in cursors],
+        [client for client, _, _ in cursors],
+        [stream for _, stream, _ in cursors],
+        [seq for _, _, seq in cursors],
+    )
+
+
+@query
+async def somebody_listens(actor: Actor, *, stream: str) -> bool:
+    """Whether a client of this stream was seen on any server within the last PRESENT_SECONDS."""
+    return await fetch_value(
+        "SELECT EXISTS (SELECT FROM rt_cursor WHERE stream = $1 AND at > now() - $2 * interval '1 second')",
+        stream,
+        PRESENT_SECONDS,
+    )

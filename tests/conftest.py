@@ -1,0 +1,124 @@
+"""Real PostgreSQL and Valkey for every test that asks for `db`; migrated once, cloned per module."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from app import schema
+from app.identity.signed_in import forget_sessions
+from app.kernel import crypto, database
+from app.kernel.hints import close_hints
+from app.kernel.settings import settings
+from tests.rollback import OnePool
+
+
+def _fresh_settings(**values: str) -> None:
+    os.environ.update(values)
+    settings.cache_clear()
+    crypto.key_ring.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JIUYI_DATA of this run, with fresh keys; the test hospital may move its clock."""
+    folder = tmp_path_factory.mktemp("jiuyi")
+    folder.chmod(0o755)
+    _fresh_settings(JIUYI_DATA=str(folder), JIUYI_DEMO="1")
+    crypto.ensure_key_ring(folder / "keys")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def servers(data_folder: Path) -> Iterator[tuple[str, str]]:
+    """(database URL, Redis URL): the given servers, or embedded ones for this run."""
+    given = (os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
+    if all(given):
+        _fresh_settings(DATABASE_URL=given[0], REDIS_URL=given[1])
+        yield given
+        return
+    from app.launch.embedded import embedded_servers
+
+    with embedded_servers(data_folder) as (database_url, redis_url):
+        _fresh_settings(DATABASE_URL=database_url, REDIS_URL=redis_url)
+        yield database_url, redis_url
+
+
+def _named(dsn: str, name: str) -> str:
+    return dsn.rsplit("/", 1)[0] + "/" + name
+
+
+async def _on_server(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def clone(dsn: str, template: str | None, suffix: str) -> str:
+    """Make a database from the template (or an empty one) and return its URL."""
+    name = f"jiuyi_test_{os.getpid()}_{suffix}"
+    source = f' TEMPLATE "{template}"' if template else ""
+    asyncio.run(_on_server(dsn, f'CREATE DATABASE "{name}"{source}'))
+    return _named(dsn, name)
+
+
+def drop(dsn: str, suffix: str) -> None:
+    name = f"jiuyi_test_{os.getpid()}_{suffix}"
+    asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture(scope="session")
+def template(servers: tuple[str, str]) -> Iterator[str]:
+    """The name of a migrated database that modules clone."""
+    dsn = servers[0]
+    name = f"jiuyi_test_{os.getpid()}"
+    asyncio.run(_on_server(dsn, f'CREATE DATABASE "{name}"'))
+    asyncio.run(schema.migrate(dsn=_named(dsn, name)))
+    yield name
+    asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture(scope="module")
+def database_url(servers: tuple[str, str], template: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of this module's own, cloned from the template."""
+    suffix = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:10]
+    dsn = clone(servers[0], template, suffix)
+    _fresh_settings(DATABASE_URL=dsn)
+    yield dsn
+    _fresh_settings(DATABASE_URL=servers[0])
+    drop(servers[0], suffix)
+
+
+@pytest.fixture
+async def db(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The gate's pool for one test: rolled back at its end, or committing under `commits`."""
+    if request.node.get_closest_marker("commits"):
+        await database.open_pool(dsn=database_url)
+        yield database_url
+        await database.close_pool()
+    else:
+        pool = await OnePool.open(database_url)
+        database.DB.pool = pool  # type: ignore[assignment] - the part of a pool that the gate uses
+        yield database_url
+        database.DB.pool = None
+        await pool.roll_back()
+    await close_hints()
+
+
+@pytest.fixture
+async def client(db: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The hospital over HTTP, in this test's loop and transaction."""
+    from app.main import app
+
+    forget_sessions()
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hospital.test") as asking:
+        yield asking

@@ -1,0 +1,33 @@
+"""Runs the real supervisor over stand-ins: `run_stand_ins.py [FIRST] [SERVICES] [BESIDE]`."""
+
+import sys
+from pathlib import Path
+
+from app.kernel.settings import settings
+from app.launch import supervisor
+from app.launch.plan import Plan, Task
+from app.launch.refusals import CannotStart
+
+STAND_IN = str(Path(__file__).with_name("stand_in.py"))
+
+
+def tasks(names: str) -> tuple[Task, ...]:
+    wanted = [name for name in names.split(",") if name]
+    return tuple(Task(name, f"替身 {name}", (sys.executable, STAND_IN, name)) for name in wanted)
+
+
+def main() -> None:
+    first, services, beside = [*sys.argv[1:], "", "", ""][:3]
+    plan = Plan(
+        beside=tasks(beside),
+        first=tasks(first or "done"),
+        services=tasks(services or "sleeper,serve"),
+    )
+    try:
+        supervisor.run(plan, settings())
+    except CannotStart as refusal:
+        sys.exit(f"jiuyi: {refusal}")
+
+
+if __name__ == "__main__":
+    main()

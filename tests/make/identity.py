@@ -1,0 +1,98 @@
+"""Rows and tokens of identity."""
+
+import base64
+import hashlib
+from itertools import count
+from uuid import UUID
+
+from app.identity.devices import enrol_device
+from app.identity.passwords import hash_password, set_staff_login
+from app.identity.roles import DeviceKind, StaffRole
+from app.identity.sessions import Login, open_session
+from app.kernel.actor import Actor, ActorKind, system
+from app.kernel.ids import new_id
+from tests.make.rows import row
+
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+_numbers = count(1)
+
+
+async def account() -> UUID:
+    return await row("account", auth_version=1)
+
+
+async def account_actor() -> Actor:
+    return Actor(kind=ActorKind.ACCOUNT, id=await account(), channel="mini_program")
+
+
+def staff_actor(staff_id: UUID) -> Actor:
+    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff")
+
+
+def device_actor(device_id: UUID) -> Actor:
+    return Actor(kind=ActorKind.DEVICE, id=device_id, channel="kiosk")
+
+
+async def staff_login(
+    *, staff_id: UUID | None = None, role: str = "doctor", password: str = "right-password"
+) -> tuple[UUID, str]:
+    """(staff id, login name) of a login with this password."""
+    staff_id = staff_id or new_id()
+    name = f"{role}{next(_numbers)}"
+    await set_staff_login(
+        system("test"),
+        staff_id=staff_id,
+        login_name=name,
+        password_hash=await hash_password(password),
+        role=StaffRole(role),
+    )
+    return staff_id, name
+
+
+async def device(
+    *, kind: str = "kiosk", place_kind: str = "zone", place_id: UUID | None = None
+) -> tuple[UUID, str]:
+    """(device id, key)."""
+    return await enrol_device(
+        system("test"),
+        kind=DeviceKind(kind),
+        label="一层1号机",
+        place_kind=place_kind,
+        place_id=place_id or new_id(),
+        place_name="门诊大厅",
+    )
+
+
+async def account_token(account_id: UUID | None = None) -> str:
+    return await token(ActorKind.ACCOUNT, account_id or await account(), channel="mini_program")
+
+
+async def staff_token(*, role: str = "doctor", staff_id: UUID | None = None) -> str:
+    """A token of a staff member with a login of this role; no password is hashed for it."""
+    staff_id = staff_id or new_id()
+    await set_staff_login(
+        system("test"),
+        staff_id=staff_id,
+        login_name=f"{role}{next(_numbers)}",
+        password_hash="unusable",
+        role=StaffRole(role),
+    )
+    return await token(ActorKind.STAFF, staff_id, channel="staff", role=role)
+
+
+async def device_token(*, kind: str = "kiosk", place_id: UUID | None = None) -> str:
+    device_id, _ = await device(kind=kind, place_id=place_id)
+    return await token(ActorKind.DEVICE, device_id, channel=kind, role=kind)
+
+
+async def token(kind: ActorKind, actor_id: UUID, *, channel: str, role: str = "") -> str:
+    login = Login(kind=kind, id=actor_id, channel=channel, role=role, auth_version=1)
+    _, opened = await open_session(system("test"), login=login)
+    return opened.access_token
+
+
+def bearer(access_token: str) -> dict[str, str]:
+    """The headers of a request; with a fresh Idempotency-Key, which reads ignore."""
+    return {"Authorization": f"Bearer {access_token}", "Idempotency-Key": f"key-{next(_numbers):08d}"}

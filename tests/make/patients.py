@@ -1,0 +1,50 @@
+"""Persons and who may act for them."""
+
+from datetime import date, timedelta
+from itertools import count
+from uuid import UUID
+
+from app.kernel.actor import Actor, system
+from app.patients.binding import Relation, bind_person
+from app.patients.registering import PersonForm, register_person
+from app.patients.rules import check_character
+from app.patients.tables import Sex
+
+_numbers = count(1)
+
+
+def id_number(*, born_on: date = date(1990, 5, 6), sex: str = "2", region: str = "110101") -> str:
+    """A valid number that no other call gives."""
+    sequence = next(_numbers) * 2 + (1 if sex == "1" else 0)
+    first = f"{region}{born_on:%Y%m%d}{sequence % 1000:03d}"
+    return first + check_character(first)
+
+
+def form(
+    *,
+    name: str = "李小明",
+    sex: str = "2",
+    born_on: date = date(1990, 5, 6),
+    number: str | None = None,
+    phone: str | None = None,
+) -> PersonForm:
+    return PersonForm(
+        name=name,
+        sex=Sex(sex),
+        born_on=born_on,
+        id_number=number or id_number(born_on=born_on, sex=sex),
+        phone=phone,
+    )
+
+
+async def person(**values: str | date) -> UUID:
+    return await register_person(system("test"), form=form(**values))  # type: ignore[arg-type] - as form() takes them
+
+
+async def bound_person(actor: Actor, *, relation: str = "0", **values: str | date) -> UUID:
+    """A person bound to the acting account."""
+    return await bind_person(actor, form=form(**values), relation=Relation(relation))  # type: ignore[arg-type] - the same
+
+
+def years_ago(years: int, *, of: date) -> date:
+    return of - timedelta(days=round(years * 365.25))
