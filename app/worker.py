@@ -14,14 +14,12 @@ from arq.worker import Worker, func
 from redis.asyncio import ConnectionPool
 
 from app.alerts.escalation import escalate_overdue
-from app.inpatient.daily import post_nightly_fees
 from app.billing.channels import close_channels
 from app.billing.charges import expire_bills
 from app.billing.late import refund_undecided
 from app.billing.refund_submission import submit_refund
 from app.billing.refunds import SUBMIT_REFUND
 from app.billing.resolving import sweep_attempts
-from app.alerts.escalation import escalate_overdue
 from app.inpatient.daily import post_nightly_fees
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
@@ -56,17 +54,17 @@ JOB_HANDLERS: dict[str, JobHandler] = {
 
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+    ("kernel.partitions", 3600, keep_partitions),
+    ("alerts.escalate", 1, escalate_overdue),
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),
     ("billing.late", 10, refund_undecided),
-    ("alerts.escalate", 1, escalate_overdue),
-    ("inpatient.nightly_fees", 60, post_nightly_fees),
-    ("kernel.partitions", 3600, keep_partitions),
+    ("outpatient.roll_sessions", 60, roll_sessions),  # often, and cheap: the clock may have moved
     ("outpatient.expire_holds", 5, expire_holds),
     ("outpatient.free_numbers", 5, free_numbers),
     ("outpatient.mark_no_shows", 60, mark_no_shows),
-    ("outpatient.roll_sessions", 60, roll_sessions),  # often, and cheap: the clock may have moved
     ("outpatient.forget_identifications", 3600, forget_identifications),
+    ("inpatient.nightly_fees", 60, post_nightly_fees),
 ]
 
 
