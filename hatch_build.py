@@ -62,6 +62,12 @@ class WebBuild(BuildHookInterface):
         ]
         return [Path(self.root) / "hatch_build.py", *found]
 
+    def packages_fresh(self) -> bool:
+        """npm writes this file last, so an interrupted installation is not taken for a whole one."""
+        installed = self.web / "node_modules" / ".package-lock.json"
+        wanted = self.web / "package-lock.json"
+        return installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime
+
     def build(self) -> None:
         print("building web/ with npm (about 20 s the first time)", file=sys.stderr, flush=True)  # noqa: T201 - uv is silent meanwhile
         npm = shutil.which("npm")
@@ -72,7 +78,8 @@ class WebBuild(BuildHookInterface):
                 variables.setdefault("NODE_EXTRA_CA_CERTS", bundle)
         if not os.access(variables.get("HOME", "/nowhere"), os.W_OK):
             variables.setdefault("npm_config_cache", str(Path(self.root) / "var" / "cache" / "npm"))
-        for words in (("ci", "--no-audit", "--no-fund"), ("run", "build")):
-            subprocess.run([npm, *words], cwd=self.web, env=variables, check=True)
+        if not self.packages_fresh():
+            subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=self.web, env=variables, check=True)
+        subprocess.run([npm, "run", "build"], cwd=self.web, env=variables, check=True)
         self.stamp.parent.mkdir(parents=True, exist_ok=True)
         self.stamp.touch()

@@ -2,15 +2,16 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis
 from arq.worker import Worker, func
-from redis.exceptions import RedisError
+from redis.asyncio import ConnectionPool
 
 from app.alerts.escalation import escalate_overdue
 from app.billing.channels import close_channels
@@ -23,7 +24,7 @@ from app.inpatient.daily import post_nightly_fees
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
-from app.kernel.hints import Wakeups, close_hints
+from app.kernel.hints import REDIS_AWAY, Wakeups, close_hints
 from app.kernel.jobs import JobHandler, due_jobs, run_job
 from app.kernel.partitions import keep_partitions
 from app.kernel.relay import Relay
@@ -41,6 +42,9 @@ LANE_POLL_SECONDS = {Lane.URGENT: 0.2, Lane.LIVE: 0.3, Lane.BULK: 1.0}
 JOB_POLL_SECONDS = 0.5
 ARQ_POLL_SECONDS = 0.05
 ARQ_JOBS_MAX = 20
+ARQ_PATIENCE_SECONDS = 2.0  # a job that arq was given and has not begun by then is done here
+REDIS_SECONDS_MAX = 2.0
+FINISH_SECONDS_MAX = 2.0  # what a job that runs while we stop, or while Redis dies, has to end
 DRAIN_JOBS_MAX = 10  # jobs run at once by ourselves while Redis is away
 
 # What an outside effect is done by: one line each.
@@ -50,17 +54,17 @@ JOB_HANDLERS: dict[str, JobHandler] = {
 
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+    ("kernel.partitions", 3600, keep_partitions),
     ("alerts.escalate", 1, escalate_overdue),
-    ("inpatient.nightly_fees", 60, post_nightly_fees),
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),
     ("billing.late", 10, refund_undecided),
-    ("kernel.partitions", 3600, keep_partitions),
+    ("outpatient.roll_sessions", 60, roll_sessions),  # often, and cheap: the clock may have moved
     ("outpatient.expire_holds", 5, expire_holds),
     ("outpatient.free_numbers", 5, free_numbers),
     ("outpatient.mark_no_shows", 60, mark_no_shows),
-    ("outpatient.roll_sessions", 60, roll_sessions),  # often, and cheap: the clock may have moved
     ("outpatient.forget_identifications", 3600, forget_identifications),
+    ("inpatient.nightly_fees", 60, post_nightly_fees),
 ]
 
 
@@ -88,6 +92,7 @@ class Work:
         self.wakeups = Wakeups()
         self.relay = Relay(SUBSCRIPTIONS)
         self.arq: ArqRedis | None = None
+        self.handed: dict[UUID, float] = {}
         self.running: dict[UUID, asyncio.Task[bool]] = {}
 
     async def start(self, *, pool: bool = True) -> None:
@@ -104,6 +109,7 @@ class Work:
 
     async def stop(self, *, pool: bool = True) -> None:
         await self.watched.stop()
+        await _let_finish(list(self.running.values()))
         for task in self.running.values():
             task.cancel()
         await asyncio.gather(*self.running.values(), return_exceptions=True)
@@ -121,10 +127,12 @@ class Work:
         return forever
 
     async def _feed_jobs(self) -> None:
-        """Hand due jobs to arq by id; do them here while arq is away."""
+        """Hand due jobs to arq by id; do them here while arq is away, or does not get to them."""
         while True:
-            for job_id in await due_jobs(system("jobs")):
-                if job_id in self.running or await self._hand_to_arq(str(job_id)):
+            due = await due_jobs(system("jobs"))
+            self.handed = {job_id: at for job_id, at in self.handed.items() if job_id in due}
+            for job_id in due:
+                if job_id in self.running or await self._arq_has(job_id):
                     continue
                 if len(self.running) < DRAIN_JOBS_MAX:
                     self._run_here(job_id)
@@ -135,24 +143,29 @@ class Work:
         self.running[job_id] = task
         task.add_done_callback(lambda _: self.running.pop(job_id, None))
 
-    async def _hand_to_arq(self, job_id: str) -> bool:
+    async def _arq_has(self, job_id: UUID) -> bool:
         if self.arq is None:
             return False
+        handed_at = self.handed.get(job_id)
+        if handed_at is not None:
+            return time.monotonic() - handed_at < ARQ_PATIENCE_SECONDS
         try:
-            await self.arq.enqueue_job("run_job", job_id, _job_id=job_id)
-        except (RedisError, OSError, TimeoutError):
+            await self.arq.enqueue_job("run_job", str(job_id), _job_id=str(job_id))
+        except REDIS_AWAY:
             return False
+        self.handed[job_id] = time.monotonic()
         return True
 
     async def _run_arq(self) -> None:
         """arq inside this process. Any end of it, Redis dying first of all, is a restart by the watcher."""
-        redis_settings = RedisSettings.from_dsn(settings().redis_url)
-        redis_settings.conn_retries = 1
-        redis_settings.conn_timeout = 1
-        self.arq = await create_pool(redis_settings, job_serializer=_dump, job_deserializer=_load)
+        pool = ConnectionPool.from_url(
+            settings().redis_url, socket_timeout=REDIS_SECONDS_MAX, socket_connect_timeout=REDIS_SECONDS_MAX
+        )
+        client = ArqRedis(pool, job_serializer=_dump, job_deserializer=_load)
+        await client.ping()
         worker = Worker(
             functions=[func(_run_job_by_id, name="run_job", keep_result=0, max_tries=1)],
-            redis_pool=self.arq,
+            redis_pool=client,
             handle_signals=False,
             poll_delay=ARQ_POLL_SECONDS,
             max_jobs=ARQ_JOBS_MAX,
@@ -162,11 +175,23 @@ class Work:
             job_deserializer=_load,
             log_results=False,
         )
+        self.arq = client
         try:
-            await worker.async_run()
+            await worker.main()
         finally:
             self.arq = None
-            await worker.close()
+            self.handed.clear()
+            await _let_finish(list(worker.tasks.values()))
+            await pool.disconnect()
+
+
+async def _let_finish(tasks: list[asyncio.Task[Any]]) -> None:
+    """Jobs need no Redis to end well. Cut off between effect and receipt, one would be done again."""
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=FINISH_SECONDS_MAX)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _run_job_by_id(ctx: dict[Any, Any], job_id: str) -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 
 from simulators.serving import hang_up
 
@@ -114,10 +114,14 @@ class FaultBoard:
         return None
 
 
+class Struck(Exception):
+    """The fault has the last word: the platform's answer does not come through."""
+
+
 async def strike(
     taken: tuple[Fault, Armed] | None, moment: Moment, request: Request[Any, Any, Any]
 ) -> Fault | None:
-    """Do what the fault does at this moment; return it when it replaces the platform's answer."""
+    """Do what the fault does at this moment; return it when it only changes the answer."""
     if taken is None or taken[0].moment != moment:
         return None
     fault, armed = taken
@@ -127,4 +131,12 @@ async def strike(
     if fault.act == Act.HANG_UP:
         hang_up(request.scope)
         await asyncio.sleep(0.05)  # lets the server notice, so that it sends nothing more
+    if fault.act in (Act.HANG_UP, Act.UNAVAILABLE):
+        raise Struck(fault.name)
     return fault
+
+
+def bad_gateway(_request: Request[Any, Any, Any], _struck: Exception) -> Response[bytes]:
+    """What a proxy shows instead of the platform; after hanging up, nobody reads it."""
+    page = b"<html><body>502 Bad Gateway</body></html>"
+    return Response(page, status_code=502, media_type="text/html")

@@ -60,7 +60,8 @@ def browser_tests(*, measured: bool) -> int:
     if os.environ.get("CI") == "true":
         say("FAILED tests/browser: Chromium is missing, and CI=true demands it")
         return 1
-    say("SKIPPED tests/browser: no Chromium on this machine (Debian: apt-get install chromium)")
+    summaries.append("SKIPPED tests/browser: no Chromium on this machine (Debian: apt-get install chromium)")
+    say(summaries[-1])
     return 0
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -160,29 +160,29 @@ def after_commit(hint: Callable[[], None]) -> None:
 
 
 def action(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]],
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     """Run the function in one transaction: the outermost opens it, inner ones with the same actor join."""
     return _gated(function, Mode.WRITE)
 
 
 def query(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]],
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     """Like `action`, for reads: the transaction refuses writes."""
     return _gated(function, Mode.READ)
 
 
 def snapshot(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]],
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     """Like `query`, where all statements must see one and the same moment."""
     return _gated(function, Mode.SNAPSHOT)
 
 
 def _gated(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]], mode: Mode
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]], mode: Mode
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     @wraps(function)
     async def gated(actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
         if _current.get() is None:
@@ -225,7 +225,8 @@ async def _transaction(actor: Actor, mode: Mode) -> AsyncIterator[Transaction]:
         yield transaction
         await _commit(connection)
     except BaseException:
-        await _roll_back(connection)
+        # A task of its own: a second cancellation must not leave the connection in mid-air.
+        await asyncio.shield(asyncio.create_task(_roll_back(connection)))
         raise
     finally:
         _current.reset(token)
@@ -286,7 +287,7 @@ async def _roll_back(connection: Any) -> None:
     try:
         if not connection.is_in_transaction():
             return
-        await asyncio.wait_for(asyncio.shield(connection.execute("ROLLBACK")), ROLLBACK_SECONDS_MAX)
+        await asyncio.wait_for(connection.execute("ROLLBACK"), ROLLBACK_SECONDS_MAX)
     except (*LINE_BROKE, TimeoutError, asyncpg.PostgresError):
         _give_up(connection)
 

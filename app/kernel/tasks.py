@@ -1,7 +1,6 @@
 """Background tasks that are watched: one that ends is started again, and everybody can see that it was."""
 
 import asyncio
-import contextlib
 import contextvars
 import time
 from collections.abc import Awaitable, Callable
@@ -12,6 +11,7 @@ log = structlog.get_logger()
 
 BACKOFF_SECONDS_MAX = 5.0
 STEADY_SECONDS = 30.0
+CANCEL_AGAIN_SECONDS = 0.5
 
 
 class Watched:
@@ -20,6 +20,7 @@ class Watched:
     def __init__(self) -> None:
         self.tasks: list[asyncio.Task[None]] = []
         self.restarts: dict[str, int] = {}
+        self.stopping = False
 
     def start(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
         self.restarts[name] = 0
@@ -29,7 +30,7 @@ class Watched:
 
     async def _watch(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
         pause = 0.1
-        while True:
+        while not self.stopping:
             started = time.monotonic()
             try:
                 await forever()
@@ -45,9 +46,11 @@ class Watched:
             await asyncio.sleep(pause)
 
     async def stop(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        for task in self.tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        """Cancel until they have ended: a library may take one cancellation for a time-out of its own."""
+        self.stopping = True
+        while pending := [task for task in self.tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
         self.tasks.clear()
+        self.stopping = False

@@ -62,7 +62,7 @@ def start_postgres(data: Path, lock: int, *, durable: bool) -> Postgres:
     binaries = postgres_binaries(account)
     secret = password(data, "postgres")
     if not directory.exists():
-        create(data, lock, binaries, account, secret)
+        create(data, lock, binaries, account, secret, () if durable else ("--no-sync",))
     refuse_other_version(directory, binaries)
     refuse_running(directory)
     options = OPTIONS if durable else OPTIONS | NOT_DURABLE
@@ -78,7 +78,9 @@ def start_postgres(data: Path, lock: int, *, durable: bool) -> Postgres:
     raise CannotStart(f"PostgreSQL 没有启动:{last_line(log)}。完整记录:{log}")
 
 
-def create(data: Path, lock: int, binaries: Path, account: Account | None, secret: str) -> None:
+def create(
+    data: Path, lock: int, binaries: Path, account: Account | None, secret: str, options: tuple[str, ...]
+) -> None:
     """initdb into a folder that gets its name when it is whole: an interrupted one starts over."""
     half = data / "postgres.new"
     shutil.rmtree(half, ignore_errors=True)
@@ -90,7 +92,7 @@ def create(data: Path, lock: int, binaries: Path, account: Account | None, secre
             run_tool(
                 [binaries / "initdb", "-D", where, "-U", USER, "-A", "scram-sha-256", "-E", "UTF8",
                  "--locale-provider=builtin", "--locale=C.UTF-8",
-                 f"--pwfile=/proc/self/fd/{secret_descriptor}"],
+                 f"--pwfile=/proc/self/fd/{secret_descriptor}", *options],
                 account, keep_open,
             )  # fmt: skip
             # Single-user mode needs no port, no password and no second start.

@@ -117,7 +117,11 @@ def die_with_parent(signum: int) -> Callable[[], None]:
 def die_with_make(environment: Mapping[str, str]) -> None:
     """Below make, kill -9 of make would leave us running; on its own we may outlive a shell."""
     if "MAKELEVEL" in environment:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        die_with_our_parent()
+
+
+def die_with_our_parent() -> None:
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def stop_all(children: Iterable[Child], *, patience_seconds: float) -> None:

@@ -7,10 +7,20 @@ import click
 import msgspec
 
 PAGES = {
-    "大厅叫号屏 hall display": "/ui/display",
-    "导诊自助机 kiosk": "/ui/kiosk",
-    "接口文档 API docs": "/schema",
+    "hall_display": ("大厅叫号屏 hall display", "/ui/display"),
+    "kiosk": ("导诊自助机 kiosk", "/ui/kiosk"),
 }
+
+
+class Device(msgspec.Struct, frozen=True):
+    kind: str
+    url: str = ""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The part of the demo's credentials that makes a page's address complete: the device's own key."""
+
+    devices: list[Device] = []
 
 
 class Stages:
@@ -28,17 +38,28 @@ class Stages:
 
 def show_ready(address: str, data: Path, seconds: float, notes: list[str]) -> None:
     click.echo(f"\n就医 jiuyi 已就绪 ready({seconds:.1f} 秒)")
-    for label, path in PAGES.items():
-        click.echo(f"  {label:<24}{address}{path}")
+    credentials = data / "demo" / "credentials.json"
+    with_keys = device_urls(credentials)
+    for kind, (label, path) in PAGES.items():
+        click.echo(f"  {label:<24}{with_keys.get(kind) or address + path}")
+    click.echo(f"  {'接口文档 API docs':<24}{address}/schema")
     for name, base_url in simulators(data):
         click.echo(f"  {'模拟器 ' + name:<24}{base_url}")
-    credentials = data / "demo" / "credentials.json"
     if credentials.exists():
         click.echo(f"  {'演示账号 credentials':<24}{credentials}")
     click.echo(f"  {'运行记录 logs':<24}{data / 'log'}")
     for note in notes:
         click.echo(f"  注意:{note}")
-    click.echo("演示一位患者的一天:jiuyi demo    停止:Ctrl-C\n")
+    demo = "演示一位患者的一天:jiuyi demo    " if credentials.exists() else ""
+    click.echo(f"{demo}停止:Ctrl-C\n")
+
+
+def device_urls(credentials: Path) -> dict[str, str]:
+    """The first device of each kind."""
+    if not credentials.exists():
+        return {}
+    told = msgspec.json.decode(credentials.read_bytes(), type=Credentials)
+    return {device.kind: device.url for device in reversed(told.devices)}
 
 
 def simulators(data: Path) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ from simulators.alipay.refusals import (
 )
 from simulators.alipay.wording import from_local, rendered, sign_content
 from simulators.clock import wall
-from simulators.faults import Act, Fault, Moment, Part, strike
+from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
 from simulators.people import redeem_code
 
 OK = {"code": "10000", "msg": "Success"}
@@ -79,11 +79,12 @@ async def gateway(request: Request[Any, Any, State]) -> Response[bytes]:
             _refuse_for(fault)
             _check_signature(platform, params)
             content = await _act(platform, method, params)
-            fault = await strike(taken, Moment.AFTER, request)
-            _refuse_for(fault)
         except Refusal as refusal:
             content = refusal.as_json()
             name = "error_response" if method == LOGIN else name
+        fault = await strike(taken, Moment.AFTER, request)
+        if fault is not None and fault.act == Act.ERROR:
+            content = unknown().as_json()
         return _signed(platform, name, content, fault)
     except Unsigned as unsigned:
         text = rendered({"error_response": unsigned.refusal.as_json()})
@@ -94,6 +95,7 @@ def app(platform: Alipay) -> Litestar:
     return Litestar(
         [gateway],
         state=State({"platform": platform}),
+        exception_handlers={Struck: bad_gateway},
         openapi_config=None,
         logging_config=None,
     )
@@ -133,9 +135,7 @@ def _check_signature(platform: Alipay, params: dict[str, str]) -> None:
         raise invalid("isv.invalid-timestamp", "非法的时间戳参数")
     message = sign_content(params, without=("sign",))
     if not keys.verifies(platform.merchant_public, message.encode(), params["sign"]):
-        raise invalid(
-            "isv.invalid-signature", "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配"
-        )
+        raise invalid("isv.invalid-signature", "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配")
 
 
 async def _act(platform: Alipay, method: str, params: dict[str, str]) -> dict[str, Any]:
@@ -154,12 +154,8 @@ def _refuse_for(fault: Fault | None) -> None:
         raise call_limited("调用频次超过限制")
 
 
-def _signed(
-    platform: Alipay, name: str, content: dict[str, Any], fault: Fault | None
-) -> Response[bytes]:
+def _signed(platform: Alipay, name: str, content: dict[str, Any], fault: Fault | None) -> Response[bytes]:
     how = fault.name if fault is not None else ""
-    if fault is not None and fault.act == Act.UNAVAILABLE:
-        return Response(b"<html>502 Bad Gateway</html>", status_code=502, media_type="text/html")
     inner = rendered(content)
     key = keys.stranger() if how == "forged_reply" else platform.key
     signature = keys.sign(key, inner.encode())

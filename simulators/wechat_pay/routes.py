@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from simulators import keys
 from simulators.clock import wall
-from simulators.faults import Act, Fault, Moment, Part, strike
+from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
 from simulators.wechat_pay import certificates, mini_program, refunds, trades
 from simulators.wechat_pay.calls import Call, Reply
 from simulators.wechat_pay.platform import WechatPay
@@ -53,7 +53,11 @@ def app(platform: WechatPay) -> Litestar:
         *(_mini_handler(verb, path, name, act) for verb, path, name, act in MINI_PROGRAM),
     ]
     return Litestar(
-        handlers, state=State({"platform": platform}), openapi_config=None, logging_config=None
+        handlers,
+        state=State({"platform": platform}),
+        exception_handlers={Struck: bad_gateway},
+        openapi_config=None,
+        logging_config=None,
     )
 
 
@@ -61,33 +65,44 @@ def _handler(verb: HttpMethod, path: str, name: str, act: Endpoint) -> HTTPRoute
     async def answer(request: Request[Any, Any, State]) -> Response[bytes]:
         platform: WechatPay = request.app.state.platform
         body = await request.body()
-        target = _target(request)
         taken = platform.faults.take(
-            Part.REPLY, endpoint=name, text=target + body.decode(errors="replace")
+            Part.REPLY, endpoint=name, text=_target(request) + body.decode(errors="replace")
         )
         fault = await strike(taken, Moment.BEFORE, request)
         serial = platform.identity.platform_public_key_id
         try:
             serial = choose_signer(platform, request.headers)
             _refuse_for(fault)
-            check_request(
-                platform,
-                method=request.method,
-                target=target,
-                body=body,
-                authorization=request.headers.get("authorization", ""),
-            )
-            client = request.headers.get("user-agent", "")
-            now = await platform.now()
-            call = Call(body, request.path_params, request.query_params, serial, client, now)
-            reply = act(platform, call)
-            fault = await strike(taken, Moment.AFTER, request)
+            reply = act(platform, await _checked(platform, request, body, serial))
+        except Refusal as refusal:
+            reply = Reply(refusal.status, refusal.as_json())
+        fault = await strike(taken, Moment.AFTER, request)
+        try:
             _refuse_for(fault)
         except Refusal as refusal:
             reply = Reply(refusal.status, refusal.as_json())
         return _signed(platform, reply, serial, fault)
 
     return HTTPRouteHandler(path, http_method=verb, name=f"{name} {path}")(answer)
+
+
+async def _checked(platform: WechatPay, request: Request[Any, Any, State], body: bytes, serial: str) -> Call:
+    """The call, once its signature has been believed."""
+    check_request(
+        platform,
+        method=request.method,
+        target=_target(request),
+        body=body,
+        authorization=request.headers.get("authorization", ""),
+    )
+    return Call(
+        body=body,
+        path=request.path_params,
+        query=request.query_params,
+        signer=serial,
+        client=request.headers.get("user-agent", ""),
+        now=await platform.now(),
+    )
 
 
 def _refuse_for(fault: Fault | None) -> None:
@@ -99,8 +114,6 @@ def _refuse_for(fault: Fault | None) -> None:
 
 def _signed(platform: WechatPay, reply: Reply, serial: str, fault: Fault | None) -> Response[bytes]:
     name = fault.name if fault is not None else ""
-    if fault is not None and fault.act == Act.UNAVAILABLE:
-        return Response(b"<html>502 Bad Gateway</html>", status_code=502, media_type="text/html")
     body = b"" if reply.content is None else msgspec.json.encode(reply.content)
     at = wall() - timedelta(seconds=STALE_BY_S) if name == "stale_reply" else wall()
     key = keys.stranger() if name == "forged_reply" else platform.signers[serial]
@@ -112,9 +125,7 @@ def _signed(platform: WechatPay, reply: Reply, serial: str, fault: Fault | None)
     return Response(body, status_code=reply.status, headers=headers, media_type="application/json")
 
 
-def _mini_handler(
-    verb: HttpMethod, path: str, name: str, act: mini_program.Answer
-) -> HTTPRouteHandler:
+def _mini_handler(verb: HttpMethod, path: str, name: str, act: mini_program.Answer) -> HTTPRouteHandler:
     async def answer(request: Request[Any, Any, State]) -> Response[bytes]:
         platform: WechatPay = request.app.state.platform
         body = await request.body()
@@ -125,12 +136,9 @@ def _mini_handler(
         try:
             _mini_refuse_for(fault)
             told = act(platform, request.query_params, body)
-            fault = await strike(taken, Moment.AFTER, request)
-            _mini_refuse_for(fault)
+            _mini_refuse_for(await strike(taken, Moment.AFTER, request))
         except mini_program.MiniProgramRefusal as refusal:
             told = {"errcode": refusal.errcode, "errmsg": refusal.errmsg}
-        if fault is not None and fault.act == Act.UNAVAILABLE:
-            return Response(b"<html>502</html>", status_code=502, media_type="text/html")
         return Response(msgspec.json.encode(told), status_code=200, media_type="application/json")
 
     return HTTPRouteHandler(path, http_method=verb, name=name)(answer)

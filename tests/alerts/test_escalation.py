@@ -43,7 +43,7 @@ async def told(alert_id: UUID) -> list[tuple[Any, ...]]:
 
 
 async def test_an_alert_climbs_the_whole_ladder_and_then_repeats(db: str) -> None:
-    ward = await make.ward()
+    ward = await make.new_ward()
     nurse = await make.staff(ward)
     alert_id = await raised(ward, assignee_id=nurse.id)
     for _ in range(6):
@@ -61,12 +61,12 @@ async def test_an_alert_climbs_the_whole_ladder_and_then_repeats(db: str) -> Non
 
 
 async def test_without_an_assigned_nurse_the_whole_ward_is_asked_at_once(db: str) -> None:
-    alert_id = await raised(await make.ward())
+    alert_id = await raised(await make.new_ward())
     assert await told(alert_id) == [("alert.raised", "unit", 0, False)]
 
 
 async def test_business_time_moves_the_ladder(db: str) -> None:
-    alert_id = await raised(await make.ward())
+    alert_id = await raised(await make.new_ward())
     await make.write("UPDATE clock_offset SET offset_by = interval '59 seconds'")
     assert await escalate_overdue() == 0
     await make.write("UPDATE clock_offset SET offset_by = interval '61 seconds'")
@@ -75,7 +75,7 @@ async def test_business_time_moves_the_ladder(db: str) -> None:
 
 
 async def test_what_somebody_accepted_climbs_no_more(db: str) -> None:
-    ward = await make.ward()
+    ward = await make.new_ward()
     nurse = await make.staff(ward)
     alert_id = await raised(ward)
     await accept_alert(nurse, alert_id=alert_id)
@@ -85,7 +85,7 @@ async def test_what_somebody_accepted_climbs_no_more(db: str) -> None:
 
 
 async def test_with_nobody_listening_it_climbs_at_once_up_to_the_telephone(db: str) -> None:
-    alert_id = await raised(await make.ward())
+    alert_id = await raised(await make.new_ward())
     assert await no_listener(TEST, alert_id=alert_id, escalation=0)
     assert not await no_listener(TEST, alert_id=alert_id, escalation=0)
     assert await no_listener(TEST, alert_id=alert_id, escalation=1)
@@ -95,7 +95,7 @@ async def test_with_nobody_listening_it_climbs_at_once_up_to_the_telephone(db: s
 
 @pytest.mark.commits
 async def test_two_escalators_escalate_each_alert_once(db: str) -> None:
-    ward = await make.ward()
+    ward = await make.new_ward()
     alerts = [await raised(ward) for _ in range(60)]
     await make.write("UPDATE alert SET ack_deadline = jiuyi.now() - interval '1 ms'")
     done = await asyncio.gather(*(escalate_batch(system("escalator")) for _ in range(4)))
@@ -108,7 +108,7 @@ async def test_two_escalators_escalate_each_alert_once(db: str) -> None:
 
 @pytest.mark.commits
 async def test_accepting_and_escalating_at_once_leaves_one_truth(db: str) -> None:
-    ward = await make.ward()
+    ward = await make.new_ward()
     nurse = await make.staff(ward)
     for _ in range(10):
         alert_id = await raised(ward)

@@ -16,14 +16,14 @@ from click.testing import CliRunner
 
 from app import cli
 from app.kernel.settings import Settings, settings
-from app.launch import accounts, binaries, environment, processes, screen
+from app.launch import accounts, binaries, environment, postgres, processes, screen, services
 from app.launch.embedded import embedded_servers
 from app.launch.lock import hold, running
 from app.launch.plan import hospital, web_build
 from app.launch.processes import Account, last_line, open_log
 from app.launch.readiness import is_loopback, refuse_open_plain_http
-from app.launch.refusals import CannotStart
-from app.launch.services import pause_seconds
+from app.launch.refusals import CannotStart, StopRequested
+from app.launch.secrets_kept import password
 from tests.launch.conftest import alive
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops privileges")
@@ -173,7 +173,7 @@ def test_a_log_that_grew_too_large_makes_room(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_pause_before_a_restart_doubles_up_to_a_bound():
-    assert [pause_seconds(deaths) for deaths in (1, 2, 3, 7, 1000)] == [0.5, 1, 2, 30, 30]
+    assert [services.pause_seconds(deaths) for deaths in (1, 2, 3, 7, 1000)] == [0.5, 1, 2, 30, 30]
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,15 @@ def test_only_loopback_is_served_without_tls(host: str, loopback: bool):
 
 
 def test_the_plan_of_a_real_hospital_has_neither_demo_data_nor_simulators():
-    names = [task.name for task in (*hospital(demo=False).first, *hospital(demo=False).services)]
-    assert names == ["migrate", "worker", "serve"]
-    names = [task.name for task in (*hospital(demo=True).first, *hospital(demo=True).services)]
-    assert names == ["migrate", "seed", "simulators", "worker", "serve"]
+    real, demo = hospital(demo=False), hospital(demo=True)
+    assert [task.name for task in (*real.early, *real.first, *real.services)] == [
+        "migrate",
+        "worker",
+        "serve",
+    ]
+    assert [task.name for task in demo.early] == ["simulators"]
+    assert [task.name for task in demo.first] == ["migrate", "seed"]
+    assert demo.services == real.services
 
 
 def test_pages_are_built_only_where_their_sources_are(tmp_path: Path):
@@ -208,10 +213,13 @@ def test_the_ready_screen_shows_simulators_and_credentials(data: Path, capsys: p
     (data / "simulators").mkdir(parents=True)
     (data / "simulators" / "wechat_pay.json").write_text('{"base_url": "http://127.0.0.1:9101"}')
     (data / "demo").mkdir()
-    (data / "demo" / "credentials.json").touch()
+    device = '{"kind": "kiosk", "url": "http://127.0.0.1:8000/ui/kiosk#device_id=1"}'
+    (data / "demo" / "credentials.json").write_text('{"staff": [], "devices": [' + device + "]}")
     screen.show_ready("http://127.0.0.1:8000", data, 1.0, [])
     shown = capsys.readouterr().out
     assert "http://127.0.0.1:9101" in shown
+    assert "http://127.0.0.1:8000/ui/kiosk#device_id=1" in shown
+    assert "http://127.0.0.1:8000/ui/display" in shown
     assert "credentials.json" in shown
 
 
@@ -253,3 +261,99 @@ def test_a_given_database_is_not_replaced(monkeypatch: pytest.MonkeyPatch):
     settings.cache_clear()
     environment.join_running_hospital()
     assert settings().database_url == "postgresql://given"
+
+
+def test_a_broken_configuration_is_told_in_one_sentence(kept: Path):
+    path = kept / "postgres" / "postgresql.conf"
+    before = path.read_text()
+    path.write_text(before + "\nnonsense = 1\n")
+    with pytest.raises(CannotStart, match="PostgreSQL 没有启动"), embedded_servers(kept):
+        pass
+    path.write_text(before)
+    assert not running(kept)
+
+
+def test_a_cache_that_cannot_start_takes_the_database_down_with_it(data: Path):
+    (data / "valkey").mkdir(parents=True)
+    (data / "valkey" / "appendonlydir").write_text("not a folder")
+    with pytest.raises(CannotStart, match="Valkey 没有启动"), embedded_servers(data, durable=False):
+        pass
+    assert not running(data)
+
+
+def test_an_interrupted_initdb_leaves_nothing_half_made(
+    data: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("initdb", "postgres"):
+        (open_folder / name).write_text("#!/bin/sh\necho 'disk is full'\nexit 1\n")
+        (open_folder / name).chmod(0o755)
+    monkeypatch.setattr(postgres, "postgres_binaries", lambda _account: open_folder)
+    with pytest.raises(CannotStart, match=r"不能建立数据库\(initdb\):disk is full"), embedded_servers(data):
+        pass
+    assert sorted(path.name for path in data.iterdir()) == ["lock", "secrets"]
+
+
+def test_a_stop_while_a_server_starts_leaves_no_process(kept: Path, monkeypatch: pytest.MonkeyPatch):
+    started: list[int] = []
+
+    def interrupted(_directory: Path, child: processes.Child) -> bool:
+        started.append(child.pid)
+        raise StopRequested
+
+    monkeypatch.setattr(postgres, "came_up", interrupted)
+    with pytest.raises(StopRequested), embedded_servers(kept):
+        pass
+    assert len(started) == 1
+    assert not alive(started[0])
+
+
+def test_a_postgresql_that_others_started_on_our_data_is_left_alone(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgres, "FORMER_SECONDS", 0.1)
+    with embedded_servers(kept):
+        with pytest.raises(CannotStart, match="正在使用"):
+            postgres.refuse_running(kept / "postgres")
+        pid = postgres.recorded_pid(kept / "postgres" / "postmaster.pid")
+        assert alive(pid)
+        assert postgres.serves(pid, kept / "postgres")
+        assert not postgres.serves(pid, kept)
+    assert not postgres.serves(pid, kept / "postgres")
+
+
+def test_a_password_that_cannot_be_kept_is_one_sentence(data: Path):
+    data.mkdir()
+    (data / "secrets").write_text("not a folder")
+    with pytest.raises(CannotStart, match="口令文件"), embedded_servers(data):
+        pass
+
+
+def test_passwords_are_kept_for_us_alone(data: Path):
+    data.mkdir()
+    first = password(data, "postgres")
+    assert password(data, "postgres") == first
+    assert (data / "secrets" / "postgres").stat().st_mode & 0o777 == 0o600
+    assert (data / "secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_service_that_cannot_be_started_again_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    child = processes.spawn("brief", ["true"], env={}, log=subprocess.DEVNULL)
+    child.popen.wait()
+
+    def refuse() -> processes.Child:
+        raise CannotStart("没有启动")
+
+    service = services.Service("brief", child, refuse)
+    for _ in range(3):
+        services.restart_dead([service], said.append)
+        service.again_at = 0.001  # its time has come
+    assert said == [
+        "brief 意外退出(代码 0),0.5 秒后重新启动",
+        "没有启动,1 秒后重新启动",
+        "没有启动,2 秒后重新启动",
+    ]
+    child.started -= services.HEALTHY_SECONDS + 1
+    service.again_at = 0.0
+    services.restart_dead([service], said.append)
+    assert said[-1].endswith("0.5 秒后重新启动")

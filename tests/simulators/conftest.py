@@ -47,11 +47,11 @@ class Received:
 class Merchant:
     """The hospital's side: a server that takes notifications and answers as told."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.received: list[Received] = []
         self.status = 200
         self.reply = b"success"
-        self.url = ""
 
     def wait(self, count: int) -> list[Received]:
         """The notifications, once there are this many."""
@@ -68,8 +68,11 @@ class Simulators:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = MovableClock()
-        self.merchant = Merchant()
+        self.merchants: dict[str, Merchant] = {}
+        self.merchant = Merchant("")
         self.cards: dict[str, dict[str, str]] = {}
+        self.http = httpx.Client(timeout=10, trust_env=False)
+        self._merchant_base = ""
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -82,27 +85,33 @@ class Simulators:
     def stop(self) -> None:
         assert self._loop is not None
         assert self._stop is not None
+        self.http.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
         assert not self._thread.is_alive(), "the simulators did not stop"
 
-    def control(self, name: str, method: str, path: str, **json: Any) -> Any:
+    def new_merchant(self) -> Merchant:
+        """An address of its own for each test, so that late retries of others do not matter."""
+        place = f"/notify/{len(self.merchants)}"
+        self.merchant = self.merchants[place] = Merchant(self._merchant_base + place)
+        return self.merchant
+
+    def control(self, name: str, method: str, path: str, /, **json: Any) -> Any:
         """One call of a control API; its answer must be a good one."""
         answer = self.control_answer(name, method, path, **json)
         assert answer.status_code < 300, answer.text
         return answer.json()
 
-    def control_answer(self, name: str, method: str, path: str, **json: Any) -> httpx.Response:
+    def control_answer(self, name: str, method: str, path: str, /, **json: Any) -> httpx.Response:
         address = self.cards[name]["control_url"] + path
-        return httpx.request(method, address, json=json if method == "POST" else None, timeout=10)
+        return self.http.request(method, address, json=json if method == "POST" else None)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with (
-            serving(_merchant_app(self.merchant), 0) as url,
+            serving(_merchant_app(self.merchants), 0) as self._merchant_base,
             all_running(self.folder, self.clock.now) as self.cards,
         ):
-            self.merchant.url = f"{url}/notify"
             self._ready.set()
             await self._stop.wait()
 
@@ -120,13 +129,24 @@ def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "keys"
 
 
-@pytest.fixture
-def simulators(tmp_path: Path, keys_folder: Path) -> Iterator[Simulators]:
-    shutil.copytree(keys_folder, tmp_path / "keys")
-    running = Simulators(tmp_path)
+@pytest.fixture(scope="module")
+def module_simulators(tmp_path_factory: pytest.TempPathFactory, keys_folder: Path) -> Iterator[Simulators]:
+    folder = tmp_path_factory.mktemp("simulators")
+    shutil.copytree(keys_folder, folder / "keys")
+    running = Simulators(folder)
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def simulators(module_simulators: Simulators) -> Iterator[Simulators]:
+    """The module's simulators, with no fault armed and a merchant that nobody has told anything."""
+    module_simulators.new_merchant()
+    yield module_simulators
+    for name in module_simulators.cards:
+        module_simulators.control(name, "DELETE", "/faults")
+        assert module_simulators.control(name, "GET", "/book")["balanced"]
 
 
 @pytest.fixture
@@ -134,10 +154,11 @@ def merchant(simulators: Simulators) -> Merchant:
     return simulators.merchant
 
 
-def _merchant_app(merchant: Merchant) -> Litestar:
-    @post("/notify")
+def _merchant_app(merchants: dict[str, Merchant]) -> Litestar:
+    @post("/notify/{number:str}")
     async def notify(request: Request[Any, Any, State]) -> Response[bytes]:
         body = await request.body()
+        merchant = merchants[request.url.path]
         merchant.received.append(Received(dict(request.headers), body, wall()))
         return Response(merchant.reply, status_code=merchant.status, media_type="text/plain")
 
