@@ -33,11 +33,18 @@ class Desk:
         return answer.json()
 
 
+_tokens: dict[UUID, str] = {}  # another login of the same person would end the first one's session
+
+
 async def desk(client: httpx.AsyncClient, actor: Actor, role: str = "") -> Desk:
     assert actor.id is not None
-    if actor.kind is ActorKind.ACCOUNT:
-        return Desk(client, await identity.account_token(actor.id))
-    return Desk(client, await identity.staff_token(role=role, staff_id=actor.id))
+    if actor.id not in _tokens:
+        _tokens[actor.id] = await (
+            identity.account_token(actor.id)
+            if actor.kind is ActorKind.ACCOUNT
+            else identity.staff_token(role=role, staff_id=actor.id)
+        )
+    return Desk(client, _tokens[actor.id])
 
 
 def drug_line(drug_id: UUID) -> dict[str, object]:
