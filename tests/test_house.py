@@ -47,9 +47,7 @@ def awaits(tree: ast.Module) -> bool:
 
 def gathers(tree: ast.Module) -> list[int]:
     return [
-        node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr == "gather"
+        node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "gather"
     ]
 
 
@@ -64,7 +62,9 @@ def written_tables(tree: ast.Module, own: set[str], tables: set[str]) -> set[str
     return found
 
 
-SQL_WRITE = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+\"?([a-z_]+)\"?(?:\s+(?:AS\s+)?\w+)?\s*(?:SET|\(|WHERE|VALUES|SELECT)")
+SQL_WRITE = re.compile(
+    r"\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+\"?([a-z_]+)\"?(?:\s+(?:AS\s+)?\w+)?\s*(?:SET|\(|WHERE|VALUES|SELECT)"
+)
 
 
 def sql_written(text: str) -> set[str]:

@@ -81,7 +81,9 @@ def test_every_sql_file_is_in_the_list() -> None:
 
 def test_data_of_a_newer_version_is_refused_and_left_alone(fresh: str) -> None:
     asyncio.run(
-        change(fresh, "INSERT INTO migration (name, app_name) VALUES ('2099-01-01T00:00:00:000000', 'hospital')")
+        change(
+            fresh, "INSERT INTO migration (name, app_name) VALUES ('2099-01-01T00:00:00:000000', 'hospital')"
+        )
     )
     before = asyncio.run(catalogue(fresh))
     with pytest.raises(schema.NewerData, match="升级"):

@@ -128,9 +128,7 @@ def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def module_simulators(
-    tmp_path_factory: pytest.TempPathFactory, keys_folder: Path
-) -> Iterator[Simulators]:
+def module_simulators(tmp_path_factory: pytest.TempPathFactory, keys_folder: Path) -> Iterator[Simulators]:
     folder = tmp_path_factory.mktemp("simulators")
     shutil.copytree(keys_folder, folder / "keys")
     running = Simulators(folder)

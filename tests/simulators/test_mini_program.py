@@ -85,9 +85,7 @@ def test_one_consent_is_one_message(simulators: Simulators) -> None:
     assert send(simulators, access, openid, thing1="检验报告已出")["errcode"] == 0
     assert send(simulators, access, openid, thing1="检验报告已出")["errcode"] == 43101
     got = simulators.control(WX, "GET", f"/payers/{openid}/messages")["items"]
-    assert [(m["template_id"], m["data"]) for m in got] == [
-        ("report-ready", {"thing1": "检验报告已出"})
-    ]
+    assert [(m["template_id"], m["data"]) for m in got] == [("report-ready", {"thing1": "检验报告已出"})]
 
 
 @pytest.mark.parametrize(
@@ -103,9 +101,7 @@ def test_one_consent_is_one_message(simulators: Simulators) -> None:
         ("name8", "张三", "1"),
     ],
 )
-def test_a_field_holds_what_its_kind_allows(
-    simulators: Simulators, name: str, good: str, bad: str
-) -> None:
+def test_a_field_holds_what_its_kind_allows(simulators: Simulators, name: str, good: str, bad: str) -> None:
     openid, access = new_payer(simulators), token(simulators)["access_token"]
     simulators.control(WX, "POST", f"/payers/{openid}/grants", template_id="report-ready")
     assert send(simulators, access, openid, **{name: bad})["errcode"] == 47003
@@ -115,9 +111,7 @@ def test_a_field_holds_what_its_kind_allows(
 
 
 @pytest.mark.parametrize(("fault", "errcode"), [("error_before", -1), ("busy", 45011)])
-def test_the_platform_can_be_busy_before_it_looks(
-    simulators: Simulators, fault: str, errcode: int
-) -> None:
+def test_the_platform_can_be_busy_before_it_looks(simulators: Simulators, fault: str, errcode: int) -> None:
     openid = new_payer(simulators)
     code = simulators.control(WX, "POST", f"/payers/{openid}/login-codes")["code"]
     simulators.control(WX, "POST", "/faults", name=fault, endpoint="jscode2session")

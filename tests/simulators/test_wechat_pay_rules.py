@@ -184,9 +184,7 @@ def test_a_number_used_for_another_order_is_refused(simulators: Simulators, raw:
     assert answer.headers["Request-ID"].endswith("-268498688")
 
 
-def test_a_prepay_lives_two_hours_and_is_renewed_by_the_same_order(
-    simulators: Simulators, raw: Raw
-) -> None:
+def test_a_prepay_lives_two_hours_and_is_renewed_by_the_same_order(simulators: Simulators, raw: Raw) -> None:
     order = an_order(simulators)
     old = native(raw, order).json()["code_url"]
     simulators.clock.forward(hours=2)
@@ -291,9 +289,7 @@ def test_refunds_never_exceed_what_was_paid(simulators: Simulators, raw: Raw) ->
     assert refund(raw, order, 1).json()["code"] == "INVALID_REQUEST"
 
 
-@pytest.mark.parametrize(
-    ("fault", "status"), [("refund_abnormal", "ABNORMAL"), ("refund_closed", "CLOSED")]
-)
+@pytest.mark.parametrize(("fault", "status"), [("refund_abnormal", "ABNORMAL"), ("refund_closed", "CLOSED")])
 def test_a_refund_can_end_badly(
     simulators: Simulators, raw: Raw, merchant: Merchant, fault: str, status: str
 ) -> None:
@@ -344,9 +340,7 @@ def test_a_notice_is_tried_fifteen_times_more_then_given_up(
     assert len({json.loads(r.body)["id"] for r in merchant.received}) == 1
 
 
-def test_a_withheld_notice_goes_when_released(
-    simulators: Simulators, raw: Raw, merchant: Merchant
-) -> None:
+def test_a_withheld_notice_goes_when_released(simulators: Simulators, raw: Raw, merchant: Merchant) -> None:
     no = number()
     simulators.control(WX, "POST", "/faults", name="withhold", reference=no)
     paid(simulators, raw, out_trade_no=no)
