@@ -81,7 +81,7 @@ def migrate() -> None:
 def seed() -> None:
     """Fill an empty database with the demo hospital."""
     environment.join_running_hospital()
-    from app import seed as room
+    from app.seed import hospital as room
 
     asyncio.run(room.seed())
 
@@ -131,7 +131,7 @@ def clock(at: datetime) -> None:
 def import_file(kind: str, file: Path) -> None:
     """Load a hospital's own list from a CSV file; nothing is half imported."""
     environment.join_running_hospital()
-    from app import imports as room
+    from app.imports import main as room
 
     asyncio.run(room.load(kind, file))
 

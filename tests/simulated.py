@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from simulators.clock import wall
 from simulators.main import all_running
 

@@ -4,11 +4,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+
 from app.billing.channels import close_channels
 from app.billing.charges import expire_bills
 from app.billing.payments import start_attempt, submit_attempt
@@ -25,19 +26,20 @@ from app.kernel.settings import settings
 from app.main import build
 from simulators.clock import wall
 from simulators.serving import serving
-
 from tests.make import billing as make
 from tests.make.rows import value
 from tests.simulated import Platforms, platforms_running
 
 TEST = system("test")
+Recorded = tuple[dict[str, str], bytes]
 SIMULATOR = {"wechat": "wechat_pay", "alipay": "alipay"}
 WAIT_SECONDS_MAX = 8.0
 
 
 @pytest.fixture(scope="module")
-def platforms(data_folder: Path, database_url: str) -> Iterator[Platforms]:
-    with platforms_running(data_folder / "simulators") as running:
+def platforms(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Platforms]:
+    """Books of the module's own, as its database is."""
+    with platforms_running(tmp_path_factory.mktemp("platforms")) as running:
         yield running
 
 
@@ -107,6 +109,16 @@ class PayingHospital:
             await _hurry_jobs(TEST)
             for job_id in await due_jobs(TEST):
                 await run_job(job_id, {SUBMIT_REFUND: submit_refund})
+
+    async def replay(self, channel: str, notice: Recorded, *, times: int) -> list[int]:
+        """Send a recorded notice again, so many times at once; the statuses it got."""
+        headers, body = notice
+        async with httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False) as sender:
+            path = f"/pay/notify/{channel}"
+            replies = await asyncio.gather(
+                *(sender.post(path, content=body, headers=headers) for _ in range(times))
+            )
+        return [reply.status_code for reply in replies]
 
     async def finish_refunds(self) -> None:
         """Until no refund is under way any more."""

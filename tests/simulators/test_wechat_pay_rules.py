@@ -25,6 +25,7 @@ class Raw:
     """The smallest honest client: every header can be changed by the test."""
 
     def __init__(self, simulators: Simulators) -> None:
+        self.http = simulators.http
         self.card = simulators.cards[WX]
         pem = Path(self.card["merchant_private_key_path"]).read_bytes()
         self.key: Any = load_pem_private_key(pem, password=None)
@@ -36,7 +37,7 @@ class Raw:
             "Wechatpay-Serial": change.get("serial", self.card["platform_public_key_id"]),
         }
         address = self.card["base_url"] + path
-        return httpx.request(method, address, content=body, headers=headers, timeout=10)
+        return self.http.request(method, address, content=body, headers=headers)
 
     def authorization(self, method: str, path: str, body: bytes, **change: Any) -> str:
         stamp = str(int(time.time()) + change.get("late", 0))

@@ -1,0 +1,115 @@
+"""var/demo/credentials.json: how to be anybody in the demo hospital. Secrets are new for each one."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.identity.devices import hash_key
+from app.identity.roles import DeviceKind, StaffRole
+from app.kernel.ids import new_id
+from app.kernel.settings import settings
+from app.seed.copying import Rows
+from app.seed.places import DEPARTMENTS, DevicePlan
+from app.seed.staff import Member
+
+PAGES = {
+    DeviceKind.KIOSK: "kiosk",
+    DeviceKind.HALL_DISPLAY: "display",
+    DeviceKind.NURSE_STATION: "nurse",
+    DeviceKind.BEDSIDE: "bedside",
+    DeviceKind.WINDOW_DISPLAY: "display",
+}
+# Payers that the simulators make when they are first asked for.
+WECHAT_USERS = ["wechat-parent", "wechat-neighbour"]
+ALIPAY_USERS = ["alipay-grandfather", "alipay-colleague"]
+
+
+class DeviceSecret(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    key: str
+    plan: DevicePlan
+
+
+def new_passwords() -> dict[StaffRole, str]:
+    """One password per role: 77 people in a demo need not have 77."""
+    return {role: f"{role}-{secrets.token_hex(5)}" for role in StaffRole}
+
+
+def new_devices(plans: list[DevicePlan]) -> list[DeviceSecret]:
+    return [DeviceSecret(id=new_id(), key=secrets.token_urlsafe(32), plan=plan) for plan in plans]
+
+
+def device_rows(devices: list[DeviceSecret]) -> Rows:
+    return Rows(
+        table="device",
+        columns=(
+            "id",
+            "kind",
+            "label",
+            "place_kind",
+            "place_id",
+            "place_name",
+            "key_hash",
+            "auth_version",
+        ),
+        records=[
+            (
+                device.id,
+                str(device.plan.kind),
+                device.plan.label,
+                device.plan.place_kind,
+                device.plan.place_id,
+                device.plan.place_name,
+                hash_key(device.key),
+                1,
+            )
+            for device in devices
+        ],
+    )
+
+
+def write_credentials(
+    *, members: list[Member], passwords: dict[StaffRole, str], devices: list[DeviceSecret]
+) -> Path:
+    """Written whole and readable by us alone, before the database commits what it opens."""
+    names = {spec.code: spec.name for spec in DEPARTMENTS}
+    content: dict[str, Any] = {
+        "staff": [
+            {
+                "login_name": member.login_name,
+                "password": passwords[member.role],
+                "role": str(member.role),
+                "name": member.name,
+                "title": member.title,
+                "department": names.get(member.department, ""),
+                "staff_id": str(member.id),
+            }
+            for member in members
+        ],
+        "devices": [_device(device) for device in devices],
+        "wechat_users": WECHAT_USERS,
+        "alipay_users": ALIPAY_USERS,
+    }
+    path = settings().data / "demo" / "credentials.json"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
+    return fresh.replace(path)
+
+
+def _device(device: DeviceSecret) -> dict[str, Any]:
+    plan = device.plan
+    page = f"http://{settings().host}:{settings().port}/ui/{PAGES[plan.kind]}"
+    return {
+        "device_id": str(device.id),
+        "device_key": device.key,
+        "kind": str(plan.kind),
+        "label": plan.label,
+        "place": {"kind": plan.place_kind, "id": str(plan.place_id), "name": plan.place_name},
+        "url": f"{page}#device_id={device.id}&device_key={device.key}",
+    }
