@@ -10,7 +10,6 @@ import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.types import ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.alerts.routes import router as alerts_router
@@ -20,13 +19,13 @@ from app.billing.routes import router as ledger_router
 from app.catalog.routes import router as catalog_router
 from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
-from app.inpatient.routes import router as inpatient_router
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
 from app.kernel.errors import DomainError, Forbidden
 from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
+from app.routing import routers
 from app.laboratory.routes import router as laboratory_router
 from app.orders.routes import router as orders_router
 from app.organization.routes import router as organization_router
@@ -48,7 +47,6 @@ from mini_program_api.reports import router as reports_router
 from mini_program_api.timeline import router as timeline_router
 from notifications.endpoint import realtime
 from notifications.hub import HUB
-from notifications.tickets import router as ticket_router
 
 READY_SECONDS_MAX = 2.0
 LOOPBACK = {"127.0.0.1", "::1"}
@@ -144,14 +142,12 @@ ROUTES: list[ControllerRouterHandler] = [
     departments_router,
     appointments_router,
     queue_router,
-    bills_router,
-    payments_router,
 ]
 
 
 def build() -> Litestar:
     return Litestar(
-        route_handlers=ROUTES,
+        route_handlers=[healthz, readyz, metrics, *routers()],
         lifespan=[lifespan],
         exception_handlers=EXCEPTION_HANDLERS,
         dependencies={

@@ -22,20 +22,20 @@ from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
     *kernel.TABLES,
-    *billing.TABLES,
     *identity.TABLES,
     *organization.TABLES,
     *patients.TABLES,
     *catalog.TABLES,
     *encounters.TABLES,
+    *alerts.TABLES,
+    *billing.TABLES,
     *queueing.TABLES,
     *orders.TABLES,
+    *outpatient.TABLES,
+    *inpatient.TABLES,
     *laboratory.TABLES,
     *pharmacy.TABLES,
-    *outpatient.TABLES,
     *notifications.TABLES,
-    *alerts.TABLES,
-    *inpatient.TABLES,
 ]
 
 APP_CONFIG = AppConfig(

@@ -17,17 +17,15 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
-    ROOT / "notifications/realtime.sql",
     ROOT / "app/patients/patients.sql",
     ROOT / "app/encounters/encounters.sql",
-    ROOT / "app/billing/billing.sql",
     ROOT / "app/alerts/alerts.sql",
-    ROOT / "app/inpatient/inpatient.sql",
+    ROOT / "app/billing/billing.sql",
     ROOT / "app/queueing/queueing.sql",
-    ROOT / "app/laboratory/laboratory.sql",
     ROOT / "app/outpatient/outpatient.sql",
-    ROOT / "notifications/realtime.sql",
     ROOT / "app/inpatient/inpatient.sql",
+    ROOT / "app/laboratory/laboratory.sql",
+    ROOT / "notifications/realtime.sql",
 ]
 
 

@@ -1,20 +1,44 @@
 """Who hears which event: the whole map on one page. Names are stable, they are receipts."""
 
+from app.alerts.events import AlertAccepted, AlertCancelled, AlertEscalated, AlertHandled, AlertRaised
+from app.billing import story as billing_story
 from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundSucceeded
 from app.encounters import story as encounters_story
+from app.encounters.events import DiagnosisRecorded, EncounterClosed
+from app.inpatient.events import PatientDischarged, StayCharged
 from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
+from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundRequested, RefundSucceeded
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
 from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRejected
 from app.orders import paying as orders_paying
 from app.orders import story as orders_story
 from app.orders.events import OrdersPaid, OrdersSubmitted, OrderStopped, ReportRead
-from app.outpatient.paying import book_when_paid, settle_late_payment
+from app.outpatient import paying as outpatient_paying
+from app.outpatient import story as outpatient_story
+from app.outpatient.events import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentClosedLatePay,
+    AppointmentExpired,
+    AppointmentMissed,
+    ConsultationStarted,
+    PatientArrived,
+)
 from app.pharmacy import story as pharmacy_story
 from app.pharmacy import waiting as pharmacy_waiting
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
+from app.queueing import story as queueing_story
+from app.queueing.events import QueueChanged, TicketCalled, WindowQueueChanged
+from notifications import alerts as told_alerts
+from notifications import bedside as told_bedside
+from notifications import queueing as told_queues
+from notifications import visits as told_visits
 
 SUBSCRIPTIONS: list[Subscription] = [
+    # What must follow.
+    Subscription("outpatient.book_when_paid", BillPaid, outpatient_paying.book_when_paid),
+    Subscription("outpatient.settle_late_payment", BillPaidLate, outpatient_paying.settle_late_payment),
     Subscription("encounters.tell_opened", EncounterOpened, encounters_story.tell_opened),
     Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
     Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
@@ -24,15 +48,52 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("orders.make_executable", BillPaid, orders_paying.make_executable),
     Subscription("orders.cancel_when_expired", BillExpired, orders_paying.cancel_when_expired),
     Subscription("orders.refund_when_late", BillPaidLate, orders_paying.refund_when_late),
+    Subscription("orders.follow_refund", RefundRequested, orders_paying.follow_refund),
     Subscription("orders.note_refund", RefundSucceeded, orders_paying.note_refund),
+    Subscription("pharmacy.queue_when_paid", OrdersPaid, pharmacy_waiting.queue_when_paid),
+    Subscription("pharmacy.leave_when_stopped", OrderStopped, pharmacy_waiting.leave_when_stopped),
+    # The patient's timeline.
+    Subscription("outpatient.tell_booked", AppointmentBooked, outpatient_story.tell_booked),
+    Subscription("outpatient.tell_cancelled", AppointmentCancelled, outpatient_story.tell_cancelled),
+    Subscription("outpatient.tell_late", AppointmentClosedLatePay, outpatient_story.tell_closed_late_pay),
+    Subscription("outpatient.tell_missed", AppointmentMissed, outpatient_story.tell_missed),
+    Subscription("outpatient.tell_arrived", PatientArrived, outpatient_story.tell_arrived),
+    Subscription("outpatient.tell_started", ConsultationStarted, outpatient_story.tell_started),
+    Subscription("queueing.tell_called", TicketCalled, queueing_story.tell_called),
+    Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
+    Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
+    Subscription("billing.tell_paid", BillPaid, billing_story.tell_paid),
+    Subscription("billing.tell_refunded", RefundSucceeded, billing_story.tell_refunded),
     Subscription("orders.tell_submitted", OrdersSubmitted, orders_story.tell_submitted),
     Subscription("orders.tell_stopped", OrderStopped, orders_story.tell_stopped),
     Subscription("orders.tell_read", ReportRead, orders_story.tell_read),
-    Subscription("pharmacy.queue_when_paid", OrdersPaid, pharmacy_waiting.queue_when_paid),
-    Subscription("pharmacy.leave_when_stopped", OrderStopped, pharmacy_waiting.leave_when_stopped),
+    Subscription("laboratory.tell_collected", SpecimenCollected, laboratory_story.tell_collected),
+    Subscription("laboratory.tell_rejected", SpecimenRejected, laboratory_story.tell_rejected),
+    Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
     Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
     Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
     Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),
-    Subscription("outpatient.book_when_paid", BillPaid, book_when_paid),
-    Subscription("outpatient.settle_late_payment", BillPaidLate, settle_late_payment),
+    # Boards, phones, stations and terminals.
+    Subscription("notifications.zone_board", QueueChanged, told_queues.show_in_zone),
+    Subscription("notifications.window_board", WindowQueueChanged, told_queues.show_at_window),
+    Subscription("notifications.phone_called", TicketCalled, told_queues.call_phones),
+    Subscription("notifications.phone_booked", AppointmentBooked, told_visits.booked),
+    Subscription("notifications.phone_expired", AppointmentExpired, told_visits.expired),
+    Subscription("notifications.phone_cancelled", AppointmentCancelled, told_visits.cancelled),
+    Subscription("notifications.phone_late", AppointmentClosedLatePay, told_visits.closed_late_pay),
+    Subscription("notifications.phone_owed", OrdersSubmitted, told_visits.owed),
+    Subscription("notifications.phone_paid", BillPaid, told_visits.paid),
+    Subscription("notifications.phone_refunded", RefundSucceeded, told_visits.refunded),
+    Subscription("notifications.phone_released", ResultReleased, told_visits.released),
+    Subscription("notifications.phone_ready", PrescriptionReady, told_visits.ready),
+    Subscription("notifications.ward_raised", AlertRaised, told_alerts.show),
+    Subscription("notifications.ward_escalated", AlertEscalated, told_alerts.show),
+    Subscription("notifications.ward_accepted", AlertAccepted, told_alerts.show),
+    Subscription("notifications.ward_handled", AlertHandled, told_alerts.show),
+    Subscription("notifications.ward_cancelled", AlertCancelled, told_alerts.show),
+    Subscription("notifications.hurry_raised", AlertRaised, told_alerts.hurry_if_nobody_listens),
+    Subscription("notifications.hurry_escalated", AlertEscalated, told_alerts.hurry_if_nobody_listens),
+    Subscription("notifications.bedside_charged", StayCharged, told_bedside.charged),
+    Subscription("notifications.bedside_topped_up", BillPaid, told_bedside.topped_up),
+    Subscription("notifications.bedside_discharged", PatientDischarged, told_bedside.discharged),
 ]

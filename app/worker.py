@@ -54,17 +54,17 @@ JOB_HANDLERS: dict[str, JobHandler] = {
 
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+    ("kernel.partitions", 3600, keep_partitions),
+    ("alerts.escalate", 1, escalate_overdue),
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),
     ("billing.late", 10, refund_undecided),
-    ("alerts.escalate", 1, escalate_overdue),
-    ("inpatient.nightly_fees", 60, post_nightly_fees),
-    ("kernel.partitions", 3600, keep_partitions),
+    ("outpatient.roll_sessions", 60, roll_sessions),  # often, and cheap: the clock may have moved
     ("outpatient.expire_holds", 5, expire_holds),
     ("outpatient.free_numbers", 5, free_numbers),
     ("outpatient.mark_no_shows", 60, mark_no_shows),
-    ("outpatient.roll_sessions", 60, roll_sessions),  # often, and cheap: the clock may have moved
     ("outpatient.forget_identifications", 3600, forget_identifications),
+    ("inpatient.nightly_fees", 60, post_nightly_fees),
 ]
 
 

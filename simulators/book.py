@@ -107,9 +107,7 @@ def move(
     amount_fen: int,
 ) -> None:
     assert amount_fen > 0, "money moves forward"
-    post(
-        store, kind=kind, reference=reference, at=at, legs={source: -amount_fen, target: amount_fen}
-    )
+    post(store, kind=kind, reference=reference, at=at, legs={source: -amount_fen, target: amount_fen})
 
 
 def balance_fen(store: Store, account: str) -> int:
@@ -119,9 +117,7 @@ def balance_fen(store: Store, account: str) -> int:
 
 
 def balances(store: Store) -> list[Balance]:
-    found = store.rows(
-        "select account, sum(amount_fen) as fen from entry group by account order by account"
-    )
+    found = store.rows("select account, sum(amount_fen) as fen from entry group by account order by account")
     return [Balance(row["account"], row["fen"]) for row in found]
 
 
@@ -157,9 +153,7 @@ def is_balanced(store: Store) -> bool:
                select journal from entry group by journal
                having sum(amount_fen) <> 0 or count(*) < 2)"""
     )
-    hollow = store.value(
-        "select count(*) from journal where seq not in (select journal from entry)"
-    )
+    hollow = store.value("select count(*) from journal where seq not in (select journal from entry)")
     overdrawn = [b for b in balances(store) if b.balance_fen < 0 and b.account != BANK]
     return not (broken or hollow or overdrawn)
 

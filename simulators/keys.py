@@ -100,9 +100,7 @@ def sign(key: rsa.RSAPrivateKey, message: bytes) -> str:
 
 def verifies(key: rsa.RSAPublicKey, message: bytes, signature: str) -> bool:
     try:
-        key.verify(
-            b64decode(signature, validate=True), message, padding.PKCS1v15(), hashes.SHA256()
-        )
+        key.verify(b64decode(signature, validate=True), message, padding.PKCS1v15(), hashes.SHA256())
     except (InvalidSignature, NotBase64, ValueError):
         return False
     return True

@@ -22,9 +22,7 @@ async def all_running(folder: Path, now: Now) -> AsyncIterator[dict[str, dict[st
             await stack.enter_async_context(
                 running(folder, wechat_pay.business(wechat_pay.opened(folder, now)))
             ),
-            await stack.enter_async_context(
-                running(folder, alipay.business(alipay.opened(folder, now)))
-            ),
+            await stack.enter_async_context(running(folder, alipay.business(alipay.opened(folder, now)))),
         ]
         yield {card["name"]: card for card in cards}
 

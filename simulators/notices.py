@@ -100,7 +100,7 @@ class Courier:
         self._manners = manners
         self._wake = asyncio.Event()
         self._under_way: set[str] = set()
-        self._client = httpx.AsyncClient(timeout=ACK_WITHIN_S, trust_env=False)
+        self._client: httpx.AsyncClient | None = None  # made when first needed: slow to make
 
     def post(
         self,
@@ -180,7 +180,8 @@ class Courier:
         return [Delivery(**dict(row)) for row in rows]
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     def _due(self, now: datetime) -> list[Notice]:
         rows = self._store.rows(
@@ -222,9 +223,7 @@ class Courier:
             self._wake.set()
         return delivery
 
-    async def _send(
-        self, notice: Notice, fault: Fault | None, now: datetime
-    ) -> tuple[int | None, bytes]:
+    async def _send(self, notice: Notice, fault: Fault | None, now: datetime) -> tuple[int | None, bytes]:
         if fault is not None and fault.name == "lose":
             return None, b""
         envelope = self._manners.compose(notice, fault, now)
@@ -233,11 +232,11 @@ class Courier:
         return answers[-1]
 
     async def _post(self, url: str, envelope: Envelope) -> tuple[int | None, bytes]:
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=ACK_WITHIN_S, trust_env=False)
         try:
             async with asyncio.timeout(ACK_WITHIN_S):
-                answer = await self._client.post(
-                    url, content=envelope.body, headers=envelope.headers
-                )
+                answer = await self._client.post(url, content=envelope.body, headers=envelope.headers)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             return None, type(error).__name__.encode()
         return answer.status_code, answer.content

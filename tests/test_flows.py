@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-import app.piccolo_app  # noqa: F401 - importing the list of tables declares every Flow
 from app.kernel.flow import FLOWS, Flow
+from app.piccolo_app import TABLES
+
+assert TABLES, "importing the list of tables has declared every Flow"
 
 PAIRS = [
     pytest.param(flow, start, end, id=f"{flow.name}: {start} to {end}")

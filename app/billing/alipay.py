@@ -208,7 +208,7 @@ class Alipay:
         """One signed request and its verified answer, for any request class of the SDK."""
         parameters = request.get_params()
         form = await asyncio.to_thread(self._signed, parameters)
-        match await ask(self.client, self.client.build_request("POST", "", data=form)):
+        match await ask(self.client, self.client.build_request("POST", self.config.gateway_url, data=form)):
             case Success(reply) if reply.is_success:
                 name = parameters["method"].replace(".", "_") + "_response"
                 return await asyncio.to_thread(self._read, name, reply.content)

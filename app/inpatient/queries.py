@@ -12,7 +12,7 @@ from app.inpatient.stays import StayNotFound
 from app.inpatient.wristbands import wristband_text
 from app.kernel import clock
 from app.kernel.actor import Actor
-from app.kernel.database import fetch, fetch_one, query
+from app.kernel.database import fetch, fetch_one, fetch_value, query
 from app.kernel.http import PAGE_MAX
 from app.kernel.money import yuan
 from app.patients.access import require_may_see
@@ -242,3 +242,13 @@ async def _require_stay(actor: Actor, encounter_id: UUID) -> None:
     if row is None:
         raise StayNotFound(encounter_id=encounter_id)
     await require_may_see(actor, person_id=row["person_id"])
+
+
+@query
+async def bed_of_stay(actor: Actor, *, encounter_id: UUID) -> UUID | None:
+    """The bed where the stay's patient lies now; None once discharged. For the bed's terminal."""
+    return await fetch_value(
+        "SELECT b.bed_id FROM bed_binding b JOIN admission a ON a.id = b.admission_id"
+        " WHERE a.encounter_id = $1 AND b.to_at IS NULL",
+        encounter_id,
+    )

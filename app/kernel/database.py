@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -160,29 +160,29 @@ def after_commit(hint: Callable[[], None]) -> None:
 
 
 def action(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]],
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     """Run the function in one transaction: the outermost opens it, inner ones with the same actor join."""
     return _gated(function, Mode.WRITE)
 
 
 def query(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]],
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     """Like `action`, for reads: the transaction refuses writes."""
     return _gated(function, Mode.READ)
 
 
 def snapshot(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]],
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     """Like `query`, where all statements must see one and the same moment."""
     return _gated(function, Mode.SNAPSHOT)
 
 
 def _gated(
-    function: Callable[Concatenate[Actor, P], Awaitable[R]], mode: Mode
-) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+    function: Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]], mode: Mode
+) -> Callable[Concatenate[Actor, P], Coroutine[Any, Any, R]]:
     @wraps(function)
     async def gated(actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
         if _current.get() is None:

@@ -29,7 +29,7 @@ class Flow(Generic[S]):
         assert not missing, f"{column._meta.name}: no row for {missing}"
         self.column = column
         self.moves = {start: frozenset(ends) for start, ends in moves.items()}
-        self.statuses = statuses
+        self.statuses: list[S] = list(statuses)
         FLOWS.append(self)
 
     @property

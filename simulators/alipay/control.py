@@ -83,9 +83,7 @@ async def abandon(state: State, payer: FromPath[str], data: JSONBody[Cashier]) -
 
 
 @get("/orders")
-async def orders(
-    state: State, after: FromQuery[int] = 0, limit: FromQuery[int] = PAGE_MAX
-) -> dict[str, Any]:
+async def orders(state: State, after: FromQuery[int] = 0, limit: FromQuery[int] = PAGE_MAX) -> dict[str, Any]:
     rows = state.platform.store.rows(
         "select rowid, out_trade_no from trade where rowid > :after order by rowid limit :limit",
         after=after,
@@ -123,7 +121,6 @@ def _order(platform: Alipay, out_trade_no: str) -> dict[str, Any]:
         "expires_at": trade.expires_at,
         "paid_at": trade.paid_at,
         "refunds": [
-            {"out_request_no": r.out_request_no, "amount_fen": r.amount_fen, "state": "SUCCESS"}
-            for r in made
+            {"out_request_no": r.out_request_no, "amount_fen": r.amount_fen, "state": "SUCCESS"} for r in made
         ],
     }

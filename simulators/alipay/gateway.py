@@ -135,9 +135,7 @@ def _check_signature(platform: Alipay, params: dict[str, str]) -> None:
         raise invalid("isv.invalid-timestamp", "非法的时间戳参数")
     message = sign_content(params, without=("sign",))
     if not keys.verifies(platform.merchant_public, message.encode(), params["sign"]):
-        raise invalid(
-            "isv.invalid-signature", "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配"
-        )
+        raise invalid("isv.invalid-signature", "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配")
 
 
 async def _act(platform: Alipay, method: str, params: dict[str, str]) -> dict[str, Any]:
@@ -156,9 +154,7 @@ def _refuse_for(fault: Fault | None) -> None:
         raise call_limited("调用频次超过限制")
 
 
-def _signed(
-    platform: Alipay, name: str, content: dict[str, Any], fault: Fault | None
-) -> Response[bytes]:
+def _signed(platform: Alipay, name: str, content: dict[str, Any], fault: Fault | None) -> Response[bytes]:
     how = fault.name if fault is not None else ""
     inner = rendered(content)
     key = keys.stranger() if how == "forged_reply" else platform.key

@@ -89,9 +89,7 @@ def _by_scan(platform: Alipay, payer: Payer, qr_code: str, now: datetime) -> Tra
         raise PhoneRefusal(404, "NOT_FOUND", "没有这个二维码")
     offer = Offer(**dict(row))
     known = find(platform, offer.out_trade_no)
-    too_late = loaded(offer.expires_at) <= now or (
-        offer.pay_by is not None and loaded(offer.pay_by) <= now
-    )
+    too_late = loaded(offer.expires_at) <= now or (offer.pay_by is not None and loaded(offer.pay_by) <= now)
     if known is None and too_late:
         raise PhoneRefusal(409, "PREPAY_EXPIRED", "二维码已过期，请商户重新生成")
     trade = open_scanned(platform, offer, payer.id, now)

@@ -81,9 +81,7 @@ class Alipay:
         self.merchant_public = merchant_key.public_key()
         self.key = keys.private_key(kept / "alipay_key.pem")
         keys.write_private(self.public_key_path, keys.public_pem(self.key))
-        self.store = Store(
-            folder / "alipay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA
-        )
+        self.store = Store(folder / "alipay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA)
         self.faults = FaultBoard()
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:

@@ -108,9 +108,7 @@ def find_refund(platform: Alipay, out_trade_no: str, request_no: str) -> Refund 
 
 
 def refunds_of(platform: Alipay, out_trade_no: str) -> list[Refund]:
-    rows = platform.store.rows(
-        "select * from refund where out_trade_no = :no order by seq", no=out_trade_no
-    )
+    rows = platform.store.rows("select * from refund where out_trade_no = :no order by seq", no=out_trade_no)
     return [Refund(**dict(row)) for row in rows]
 
 
@@ -118,9 +116,7 @@ def refunded_fen(platform: Alipay, out_trade_no: str) -> int:
     return sum(refund.amount_fen for refund in refunds_of(platform, out_trade_no))
 
 
-def give_back(
-    platform: Alipay, trade: Trade, request_no: str, amount_fen: int, now: datetime
-) -> None:
+def give_back(platform: Alipay, trade: Trade, request_no: str, amount_fen: int, now: datetime) -> None:
     """Move the money back; the trade closes when nothing of it is left."""
     assert trade.payer is not None
     reference = f"{trade.out_trade_no}/{request_no}"

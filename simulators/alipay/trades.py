@@ -109,9 +109,7 @@ def precreate(platform: Alipay, call: Call) -> dict[str, Any]:
             asked=asked,
             pay_by=stored(_expires_at(call)) if "time_expire" in call.content else None,
             pay_within_s=_seconds(pay_within) if pay_within else None,
-            expires_at=stored(
-                call.now + (span(life, "qr_code_timeout_express") if life else QR_LIFE)
-            ),
+            expires_at=stored(call.now + (span(life, "qr_code_timeout_express") if life else QR_LIFE)),
         )
     return {"out_trade_no": out_trade_no, "qr_code": offered}
 

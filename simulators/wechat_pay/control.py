@@ -122,9 +122,7 @@ async def messages(state: State, payer: FromPath[str]) -> dict[str, Any]:
 
 
 @get("/orders")
-async def orders(
-    state: State, after: FromQuery[int] = 0, limit: FromQuery[int] = PAGE_MAX
-) -> dict[str, Any]:
+async def orders(state: State, after: FromQuery[int] = 0, limit: FromQuery[int] = PAGE_MAX) -> dict[str, Any]:
     rows = state.platform.store.rows(
         "select rowid, out_trade_no from trade where rowid > :after order by rowid limit :limit",
         after=after,
@@ -145,9 +143,7 @@ async def order(state: State, out_trade_no: FromPath[str]) -> dict[str, Any]:
 
 
 @post("/refunds/{out_refund_no:str}/outcome", status_code=200)
-async def end_refund(
-    state: State, out_refund_no: FromPath[str], data: JSONBody[Outcome]
-) -> dict[str, Any]:
+async def end_refund(state: State, out_refund_no: FromPath[str], data: JSONBody[Outcome]) -> dict[str, Any]:
     """Decide what becomes of a refund that is under way, or stuck as abnormal."""
     platform: WechatPay = state.platform
     refund = refunds.find_refund(platform, out_refund_no)
@@ -175,7 +171,6 @@ def _order(platform: WechatPay, out_trade_no: str) -> dict[str, Any]:
         "expires_at": trade.expires_at,
         "paid_at": trade.paid_at,
         "refunds": [
-            {"out_refund_no": r.out_refund_no, "amount_fen": r.amount_fen, "state": r.state}
-            for r in made
+            {"out_refund_no": r.out_refund_no, "amount_fen": r.amount_fen, "state": r.state} for r in made
         ],
     }

@@ -153,9 +153,7 @@ def _is_ours(platform: WechatPay, appid: str, secret: str) -> None:
 
 
 def _check_token(platform: WechatPay, token: str) -> None:
-    expires_at = platform.store.value(
-        "select expires_at from access_token where token = :token", token=token
-    )
+    expires_at = platform.store.value("select expires_at from access_token where token = :token", token=token)
     if expires_at is None:
         raise MiniProgramRefusal(40001, "invalid credential, access_token is invalid")
     if loaded(expires_at) <= wall():

@@ -120,9 +120,7 @@ class WechatPay:
             self.identity.platform_public_key_id: public_mode,
             self.certificate_serial: certified,
         }
-        self.store = Store(
-            folder / "wechat_pay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA
-        )
+        self.store = Store(folder / "wechat_pay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA)
         self.faults = FaultBoard(*FAULTS)
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:

@@ -231,9 +231,7 @@ def _within_limits(platform: WechatPay, trade: Trade, refund_fen: int, now: date
         raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后再试")
 
 
-def _record(
-    platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint: str, call: Call
-) -> Refund:
+def _record(platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint: str, call: Call) -> Refund:
     spoilt = platform.faults.take(
         Part.COURSE, endpoint="refund", text=f"{asked.out_refund_no} {trade.out_trade_no}"
     )
@@ -254,9 +252,7 @@ def _record(
         now=stored(call.now),
         due_at=NEVER if outcome == "PROCESSING" else stored(call.now + TAKES),
     )
-    platform.store.run(
-        "update trade set state = 'REFUND' where out_trade_no = :no", no=trade.out_trade_no
-    )
+    platform.store.run("update trade set state = 'REFUND' where out_trade_no = :no", no=trade.out_trade_no)
     move(
         platform.store,
         kind="refund_accepted",

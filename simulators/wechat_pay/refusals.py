@@ -4,9 +4,7 @@ from typing import Any
 
 
 class Refusal(Exception):
-    def __init__(
-        self, status: int, code: str, message: str, detail: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, detail: dict[str, Any] | None = None) -> None:
         super().__init__(code)
         self.status = status
         self.code = code

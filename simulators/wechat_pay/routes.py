@@ -86,9 +86,7 @@ def _handler(verb: HttpMethod, path: str, name: str, act: Endpoint) -> HTTPRoute
     return HTTPRouteHandler(path, http_method=verb, name=f"{name} {path}")(answer)
 
 
-async def _checked(
-    platform: WechatPay, request: Request[Any, Any, State], body: bytes, serial: str
-) -> Call:
+async def _checked(platform: WechatPay, request: Request[Any, Any, State], body: bytes, serial: str) -> Call:
     """The call, once its signature has been believed."""
     check_request(
         platform,
@@ -127,9 +125,7 @@ def _signed(platform: WechatPay, reply: Reply, serial: str, fault: Fault | None)
     return Response(body, status_code=reply.status, headers=headers, media_type="application/json")
 
 
-def _mini_handler(
-    verb: HttpMethod, path: str, name: str, act: mini_program.Answer
-) -> HTTPRouteHandler:
+def _mini_handler(verb: HttpMethod, path: str, name: str, act: mini_program.Answer) -> HTTPRouteHandler:
     async def answer(request: Request[Any, Any, State]) -> Response[bytes]:
         platform: WechatPay = request.app.state.platform
         body = await request.body()

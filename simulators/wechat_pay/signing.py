@@ -21,9 +21,7 @@ ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 NEEDED = ("mchid", "nonce_str", "timestamp", "serial_no", "signature")
 
 
-def check_request(
-    platform: WechatPay, *, method: str, target: str, body: bytes, authorization: str
-) -> None:
+def check_request(platform: WechatPay, *, method: str, target: str, body: bytes, authorization: str) -> None:
     """Refuse a call that our one merchant did not sign within the last five minutes."""
     scheme, _, rest = authorization.partition(" ")
     given = dict(ATTRIBUTE.findall(rest))
@@ -32,9 +30,7 @@ def check_request(
     if not given["timestamp"].isascii() or not given["timestamp"].isdigit():
         raise sign_error("Http头Authorization中的timestamp格式错误", field="timestamp")
     if abs(wall().timestamp() - int(given["timestamp"])) > CLOCKS_MAY_DIFFER_S:
-        raise sign_error(
-            "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", field="timestamp"
-        )
+        raise sign_error("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", field="timestamp")
     if given["mchid"] != platform.identity.mchid:
         raise sign_error("商户号不存在，请检查商户号", field="mchid")
     if given["serial_no"].upper() != platform.merchant_serial:
@@ -73,9 +69,7 @@ def choose_signer(platform: WechatPay, headers: Mapping[str, str]) -> str:
     return platform.certificate_serial if reader else platform.identity.platform_public_key_id
 
 
-def signature_headers(
-    serial: str, key: rsa.RSAPrivateKey, body: bytes, at: datetime
-) -> dict[str, str]:
+def signature_headers(serial: str, key: rsa.RSAPrivateKey, body: bytes, at: datetime) -> dict[str, str]:
     """The headers that prove a reply or a notification."""
     timestamp, nonce = str(int(at.timestamp())), secrets.token_hex(16)
     message = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"

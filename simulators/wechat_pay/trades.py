@@ -103,9 +103,7 @@ def query_by_out_trade_no(platform: WechatPay, call: Call) -> Reply:
 
 def query_by_transaction(platform: WechatPay, call: Call) -> Reply:
     _same_merchant(platform, call.query.get("mchid", ""))
-    row = platform.store.row(
-        "select * from trade where transaction_id = :id", id=call.path["transaction_id"]
-    )
+    row = platform.store.row("select * from trade where transaction_id = :id", id=call.path["transaction_id"])
     if row is None:
         raise order_not_exist()
     return Reply(200, described(platform, Trade(**dict(row))))
@@ -174,9 +172,7 @@ def local(text: str) -> str:
 STATES = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "REFUND": "转入退款", "CLOSED": "已关闭"}
 
 
-def _place(
-    platform: WechatPay, call: Call, asked: OrderRequest, *, trade_type: str, openid: str
-) -> Trade:
+def _place(platform: WechatPay, call: Call, asked: OrderRequest, *, trade_type: str, openid: str) -> Trade:
     expires_at = _checked(platform, asked, call.now)
     lapse(platform, call.now)
     fingerprint = canonical(call.body, trade_type=trade_type)

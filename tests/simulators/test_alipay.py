@@ -29,14 +29,13 @@ class Client:
     """Signs with the SDK's sign content and `cryptography`; believes only signed answers."""
 
     def __init__(self, simulators: Simulators) -> None:
+        self.http = simulators.http
         self.card = simulators.cards[ALI]
         self.merchant = simulators.merchant
         pem = Path(self.card["merchant_private_key_path"]).read_bytes()
         assert b"BEGIN RSA PRIVATE KEY" in pem
         self.key: Any = load_pem_private_key(pem, password=None)
-        self.alipay: Any = load_pem_public_key(
-            Path(self.card["platform_public_key_path"]).read_bytes()
-        )
+        self.alipay: Any = load_pem_public_key(Path(self.card["platform_public_key_path"]).read_bytes())
 
     def post(self, method: str, content: Any = None, **common: str) -> httpx.Response:
         params = {
@@ -58,7 +57,7 @@ class Client:
         params["sign"] = b64encode(signature).decode()
         # Like the SDK: what is common stands in the address, what is business in the form.
         form = {k: params.pop(k) for k in ("biz_content",) if k in params}
-        return httpx.post(self.card["gateway_url"], params=params, data=form, timeout=10)
+        return self.http.post(self.card["gateway_url"], params=params, data=form)
 
     def call(self, method: str, content: Any = None, **common: str) -> dict[str, Any]:
         """The answer, believed only when the exact bytes of the inner object are signed."""
@@ -133,9 +132,7 @@ def refund(client: Client, trade: dict[str, Any], yuan: str, request_no: str) ->
     return client.call("alipay.trade.refund", asked)
 
 
-def test_a_trade_is_paid_told_and_found(
-    simulators: Simulators, client: Client, merchant: Merchant
-) -> None:
+def test_a_trade_is_paid_told_and_found(simulators: Simulators, client: Client, merchant: Merchant) -> None:
     trade = paid(simulators, client, passback_params="visit%3D7")
     told = client.notice(merchant.wait(1)[0])
     assert told["trade_status"] == "TRADE_SUCCESS"
@@ -179,9 +176,7 @@ def test_a_code_that_nobody_scanned_runs_out(simulators: Simulators, client: Cli
     code = client.call("alipay.trade.precreate", {**asked, "qr_code_timeout_express": "15m"})
     simulators.clock.forward(minutes=16)
     payer = new_payer(simulators)["user_id"]
-    late = simulators.control_answer(
-        ALI, "POST", f"/payers/{payer}/payments", qr_code=code["qr_code"]
-    )
+    late = simulators.control_answer(ALI, "POST", f"/payers/{payer}/payments", qr_code=code["qr_code"])
     assert late.json()["code"] == "PREPAY_EXPIRED"
 
 
@@ -325,17 +320,13 @@ def test_ill_formed_common_parameters_are_refused(
     ("common", "method"),
     [({"app_id": "2021000000000000"}, "alipay.trade.query"), ({}, "alipay.trade.guess")],
 )
-def test_a_call_of_nobody_gets_an_unsigned_error(
-    client: Client, common: dict[str, str], method: str
-) -> None:
+def test_a_call_of_nobody_gets_an_unsigned_error(client: Client, common: dict[str, str], method: str) -> None:
     answer = client.post(method, {"out_trade_no": "any"}, **common).json()
     assert answer["error_response"]["code"] == "40002"
     assert "sign" not in answer
 
 
-def test_a_wrong_key_fails_both_ways(
-    simulators: Simulators, client: Client, merchant: Merchant
-) -> None:
+def test_a_wrong_key_fails_both_ways(simulators: Simulators, client: Client, merchant: Merchant) -> None:
     paid(simulators, client)
     told = merchant.wait(1)[0]
     client.alipay = keys.stranger().public_key()

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.simulators.conftest import Simulators
@@ -19,7 +18,7 @@ def session(simulators: Simulators, code: str, **change: str) -> dict[str, Any]:
         "grant_type": "authorization_code",
         **change,
     }
-    answer = httpx.get(card["base_url"] + "/sns/jscode2session", params=asked)
+    answer = simulators.http.get(card["base_url"] + "/sns/jscode2session", params=asked)
     assert answer.status_code == 200
     return answer.json()
 
@@ -32,7 +31,7 @@ def token(simulators: Simulators, **change: Any) -> dict[str, Any]:
         "secret": card["app_secret"],
         **change,
     }
-    return httpx.post(card["base_url"] + "/cgi-bin/stable_token", json=asked).json()
+    return simulators.http.post(card["base_url"] + "/cgi-bin/stable_token", json=asked).json()
 
 
 def send(simulators: Simulators, access_token: str, openid: str, **data: str) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def send(simulators: Simulators, access_token: str, openid: str, **data: str) ->
         "page": "pages/reports/index",
         "data": {name: {"value": value} for name, value in data.items()},
     }
-    return httpx.post(
+    return simulators.http.post(
         simulators.cards[WX]["base_url"] + "/cgi-bin/message/subscribe/send",
         params={"access_token": access_token},
         json=message,
@@ -85,9 +84,7 @@ def test_one_consent_is_one_message(simulators: Simulators) -> None:
     assert send(simulators, access, openid, thing1="检验报告已出")["errcode"] == 0
     assert send(simulators, access, openid, thing1="检验报告已出")["errcode"] == 43101
     got = simulators.control(WX, "GET", f"/payers/{openid}/messages")["items"]
-    assert [(m["template_id"], m["data"]) for m in got] == [
-        ("report-ready", {"thing1": "检验报告已出"})
-    ]
+    assert [(m["template_id"], m["data"]) for m in got] == [("report-ready", {"thing1": "检验报告已出"})]
 
 
 @pytest.mark.parametrize(
@@ -103,9 +100,7 @@ def test_one_consent_is_one_message(simulators: Simulators) -> None:
         ("name8", "张三", "1"),
     ],
 )
-def test_a_field_holds_what_its_kind_allows(
-    simulators: Simulators, name: str, good: str, bad: str
-) -> None:
+def test_a_field_holds_what_its_kind_allows(simulators: Simulators, name: str, good: str, bad: str) -> None:
     openid, access = new_payer(simulators), token(simulators)["access_token"]
     simulators.control(WX, "POST", f"/payers/{openid}/grants", template_id="report-ready")
     assert send(simulators, access, openid, **{name: bad})["errcode"] == 47003
@@ -115,9 +110,7 @@ def test_a_field_holds_what_its_kind_allows(
 
 
 @pytest.mark.parametrize(("fault", "errcode"), [("error_before", -1), ("busy", 45011)])
-def test_the_platform_can_be_busy_before_it_looks(
-    simulators: Simulators, fault: str, errcode: int
-) -> None:
+def test_the_platform_can_be_busy_before_it_looks(simulators: Simulators, fault: str, errcode: int) -> None:
     openid = new_payer(simulators)
     code = simulators.control(WX, "POST", f"/payers/{openid}/login-codes")["code"]
     simulators.control(WX, "POST", "/faults", name=fault, endpoint="jscode2session")

@@ -34,9 +34,7 @@ def settings_of(simulators: Simulators, **other: Any) -> dict[str, Any]:
     }
 
 
-def client_of(
-    simulators: Simulators, tmp_path: Path, *, mode: str = "public_key", **other: Any
-) -> Any:
+def client_of(simulators: Simulators, tmp_path: Path, *, mode: str = "public_key", **other: Any) -> Any:
     settings = settings_of(simulators, **other)
     if mode == "certificate":
         # The constructor would ask the real address; a certificate at hand keeps it quiet.
@@ -68,9 +66,7 @@ def pay_params(client: Any, appid: str, prepay_id: str) -> dict[str, str]:
     }
 
 
-def paid_by_jsapi(
-    simulators: Simulators, client: Any, number: str, total: int = 1500
-) -> dict[str, Any]:
+def paid_by_jsapi(simulators: Simulators, client: Any, number: str, total: int = 1500) -> dict[str, Any]:
     openid = payer_of(simulators)
     code, body = client.pay(
         description="门诊挂号",
@@ -185,18 +181,14 @@ async def test_the_async_client_agrees(simulators: Simulators, tmp_path: Path) -
     )
     client._core._gate_way = simulators.cards[WX]["base_url"]  # pyright: ignore[reportPrivateUsage]
     async with client:
-        code, body = await client.pay(
-            description="押金", out_trade_no="order-async", amount={"total": 1}
-        )
+        code, body = await client.pay(description="押金", out_trade_no="order-async", amount={"total": 1})
         assert code == 200, body
         assert (await client.query(out_trade_no="order-async"))[0] == 200
         assert (await client.close("order-async"))[0] == 204
     assert json.loads(sync.query(out_trade_no="order-async")[1])["trade_state"] == "CLOSED"
 
 
-def test_a_client_with_a_wrong_private_key_is_refused(
-    simulators: Simulators, tmp_path: Path
-) -> None:
+def test_a_client_with_a_wrong_private_key_is_refused(simulators: Simulators, tmp_path: Path) -> None:
     stranger = keys.private_pem(keys.stranger(), keys.PKCS8).decode()
     client = client_of(simulators, tmp_path, private_key=stranger)
     code, body = client.query(out_trade_no="order-none")
@@ -221,10 +213,7 @@ def test_a_client_with_a_wrong_secret_cannot_read_notices(
     client = client_of(simulators, tmp_path)
     paid_by_jsapi(simulators, client, "order-secret")
     told = merchant.wait(1)[0]
-    assert (
-        client_of(simulators, tmp_path, apiv3_key="x" * 32).callback(told.headers, told.body)
-        is None
-    )
+    assert client_of(simulators, tmp_path, apiv3_key="x" * 32).callback(told.headers, told.body) is None
 
 
 @pytest.mark.parametrize("fault", ["tamper", "forge", "signtest", "wrong_secret", "unknown_key"])

@@ -25,6 +25,7 @@ class Raw:
     """The smallest honest client: every header can be changed by the test."""
 
     def __init__(self, simulators: Simulators) -> None:
+        self.http = simulators.http
         self.card = simulators.cards[WX]
         pem = Path(self.card["merchant_private_key_path"]).read_bytes()
         self.key: Any = load_pem_private_key(pem, password=None)
@@ -36,7 +37,7 @@ class Raw:
             "Wechatpay-Serial": change.get("serial", self.card["platform_public_key_id"]),
         }
         address = self.card["base_url"] + path
-        return httpx.request(method, address, content=body, headers=headers, timeout=10)
+        return self.http.request(method, address, content=body, headers=headers)
 
     def authorization(self, method: str, path: str, body: bytes, **change: Any) -> str:
         stamp = str(int(time.time()) + change.get("late", 0))
@@ -184,9 +185,7 @@ def test_a_number_used_for_another_order_is_refused(simulators: Simulators, raw:
     assert answer.headers["Request-ID"].endswith("-268498688")
 
 
-def test_a_prepay_lives_two_hours_and_is_renewed_by_the_same_order(
-    simulators: Simulators, raw: Raw
-) -> None:
+def test_a_prepay_lives_two_hours_and_is_renewed_by_the_same_order(simulators: Simulators, raw: Raw) -> None:
     order = an_order(simulators)
     old = native(raw, order).json()["code_url"]
     simulators.clock.forward(hours=2)
@@ -291,9 +290,7 @@ def test_refunds_never_exceed_what_was_paid(simulators: Simulators, raw: Raw) ->
     assert refund(raw, order, 1).json()["code"] == "INVALID_REQUEST"
 
 
-@pytest.mark.parametrize(
-    ("fault", "status"), [("refund_abnormal", "ABNORMAL"), ("refund_closed", "CLOSED")]
-)
+@pytest.mark.parametrize(("fault", "status"), [("refund_abnormal", "ABNORMAL"), ("refund_closed", "CLOSED")])
 def test_a_refund_can_end_badly(
     simulators: Simulators, raw: Raw, merchant: Merchant, fault: str, status: str
 ) -> None:
@@ -344,9 +341,7 @@ def test_a_notice_is_tried_fifteen_times_more_then_given_up(
     assert len({json.loads(r.body)["id"] for r in merchant.received}) == 1
 
 
-def test_a_withheld_notice_goes_when_released(
-    simulators: Simulators, raw: Raw, merchant: Merchant
-) -> None:
+def test_a_withheld_notice_goes_when_released(simulators: Simulators, raw: Raw, merchant: Merchant) -> None:
     no = number()
     simulators.control(WX, "POST", "/faults", name="withhold", reference=no)
     paid(simulators, raw, out_trade_no=no)

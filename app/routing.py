@@ -1,0 +1,79 @@
+"""Every router, in the order of the house: staff by context, then the patients' channels, then the rest."""
+
+from litestar.types import ControllerRouterHandler
+
+from app.alerts import routes as alerts
+from app.billing import notice_routes as pay_notices
+from app.billing import routes as billing
+from app.catalog import routes as catalog
+from app.clock_routes import router as clock_router
+from app.identity import routes as identity
+from app.inpatient import routes as inpatient
+from app.laboratory import routes as laboratory
+from app.orders import routes as orders
+from app.organization import routes as organization
+from app.outpatient import routes as outpatient
+from app.pages import pages_router
+from app.patients import routes as patients
+from app.pharmacy import routes as pharmacy
+from app.queueing import routes as queueing
+from bedside_terminal import routes as bedside
+from guide_kiosk import visits as kiosk
+from mini_program_api import (
+    appointments,
+    bills,
+    departments,
+    family,
+    login,
+    messages,
+    payments,
+    prescriptions,
+    queue,
+    reports,
+    timeline,
+)
+from notifications import tickets
+from notifications.endpoint import realtime
+
+STAFF: list[ControllerRouterHandler] = [
+    alerts.router,
+    billing.router,
+    catalog.router,
+    clock_router,
+    inpatient.router,
+    laboratory.router,
+    orders.router,
+    organization.router,
+    outpatient.router,
+    patients.router,
+    pharmacy.router,
+    queueing.router,
+]
+
+CHANNELS: list[ControllerRouterHandler] = [
+    login.router,
+    family.router,
+    departments.router,
+    appointments.router,
+    bills.router,
+    payments.router,
+    queue.router,
+    reports.router,
+    prescriptions.router,
+    timeline.router,
+    messages.router,
+    kiosk.router,
+    bedside.router,
+]
+
+
+def routers() -> list[ControllerRouterHandler]:
+    return [
+        *STAFF,
+        *CHANNELS,
+        identity.router,
+        pay_notices.router,
+        tickets.router,
+        realtime,
+        pages_router(),
+    ]
