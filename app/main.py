@@ -12,12 +12,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.alerts.routes import router as alerts_router
 from app.billing.channels import close_channels
-from app.billing.notice_routes import router as pay_notice_router
-from app.billing.routes import router as ledger_router
-from app.catalog.routes import router as catalog_router
-from app.identity.routes import router as identity_router
 from app.identity.signed_in import current_actor, current_token_exp
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
@@ -26,26 +21,6 @@ from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
 from app.routing import routers
-from app.laboratory.routes import router as laboratory_router
-from app.orders.routes import router as orders_router
-from app.organization.routes import router as organization_router
-from app.outpatient.routes import router as outpatient_router
-from app.patients.routes import router as patients_router
-from app.pharmacy.routes import router as pharmacy_router
-from app.queueing.routes import router as queueing_router
-from bedside_terminal.routes import router as bedside_router
-from guide_kiosk.visits import router as kiosk_router
-from mini_program_api.appointments import router as appointments_router
-from mini_program_api.bills import router as bills_router
-from mini_program_api.departments import router as departments_router
-from mini_program_api.family import router as family_router
-from mini_program_api.login import router as login_router
-from mini_program_api.payments import router as payments_router
-from mini_program_api.prescriptions import router as prescriptions_router
-from mini_program_api.queue import router as queue_router
-from mini_program_api.reports import router as reports_router
-from mini_program_api.timeline import router as timeline_router
-from notifications.endpoint import realtime
 from notifications.hub import HUB
 
 READY_SECONDS_MAX = 2.0
@@ -109,40 +84,6 @@ async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await close_channels()
         await close_hints()
         await close_pool()
-
-
-ROUTES: list[ControllerRouterHandler] = [
-    healthz,
-    readyz,
-    metrics,
-    realtime,
-    ticket_router,
-    identity_router,
-    organization_router,
-    patients_router,
-    catalog_router,
-    ledger_router,
-    pay_notice_router,
-    login_router,
-    family_router,
-    timeline_router,
-    bills_router,
-    payments_router,
-    orders_router,
-    laboratory_router,
-    pharmacy_router,
-    prescriptions_router,
-    reports_router,
-    alerts_router,
-    inpatient_router,
-    bedside_router,
-    queueing_router,
-    outpatient_router,
-    kiosk_router,
-    departments_router,
-    appointments_router,
-    queue_router,
-]
 
 
 def build() -> Litestar:

@@ -2,12 +2,10 @@
 
 from app.alerts.events import AlertAccepted, AlertCancelled, AlertEscalated, AlertHandled, AlertRaised
 from app.billing import story as billing_story
-from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundSucceeded
-from app.encounters import story as encounters_story
-from app.encounters.events import DiagnosisRecorded, EncounterClosed
-from app.inpatient.events import PatientDischarged, StayCharged
-from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
 from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundRequested, RefundSucceeded
+from app.encounters import story as encounters_story
+from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
+from app.inpatient.events import PatientDischarged, StayCharged
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
 from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRejected
@@ -60,16 +58,11 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("outpatient.tell_arrived", PatientArrived, outpatient_story.tell_arrived),
     Subscription("outpatient.tell_started", ConsultationStarted, outpatient_story.tell_started),
     Subscription("queueing.tell_called", TicketCalled, queueing_story.tell_called),
-    Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
-    Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
     Subscription("billing.tell_paid", BillPaid, billing_story.tell_paid),
     Subscription("billing.tell_refunded", RefundSucceeded, billing_story.tell_refunded),
     Subscription("orders.tell_submitted", OrdersSubmitted, orders_story.tell_submitted),
     Subscription("orders.tell_stopped", OrderStopped, orders_story.tell_stopped),
     Subscription("orders.tell_read", ReportRead, orders_story.tell_read),
-    Subscription("laboratory.tell_collected", SpecimenCollected, laboratory_story.tell_collected),
-    Subscription("laboratory.tell_rejected", SpecimenRejected, laboratory_story.tell_rejected),
-    Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
     Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
     Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
     Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),

@@ -1,7 +1,5 @@
-"""What the visit itself adds to the patient's timeline."""
-
-from app.encounters.events import DiagnosisRecorded, EncounterClosed
 """What a visit itself adds to the patient's timeline. Diagnoses are read at the doctor's, not here."""
+
 from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
 from app.encounters.tables import EncounterKind
 from app.encounters.timeline import add_to_timeline
@@ -29,7 +27,6 @@ async def tell_diagnosed(actor: Actor, fact: DiagnosisRecorded, event: Event) ->
         person_id=fact.person_id,
         at=event.business_at,
         kind=event.kind,
-        title="医生已记录诊断",
         title="医生记录了诊断",
         ref_id=fact.encounter_id,
         once_key=f"{event.kind}:{fact.diagnosis_id}",
@@ -42,7 +39,6 @@ async def tell_closed(actor: Actor, fact: EncounterClosed, event: Event) -> None
         person_id=fact.person_id,
         at=event.business_at,
         kind=event.kind,
-        title="本次就诊已结束",
         title="本次就诊结束",
         ref_id=fact.encounter_id,
         once_key=f"{event.kind}:{fact.encounter_id}",

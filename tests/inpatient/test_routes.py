@@ -27,7 +27,9 @@ async def test_a_stay_from_admission_to_discharge(db: str, client: httpx.AsyncCl
     ward = await make.new_ward()
     nurse, bed_id, person_id = await make.staff(ward), await make.bed(ward), await make.person(name="李小明")
     desk = Desk(client, await make.bearer(nurse, role="nurse"))
-    admitted = await desk.post("/admissions", person_id=str(person_id), bed_id=str(bed_id), nurse_id=str(nurse.id))
+    admitted = await desk.post(
+        "/admissions", person_id=str(person_id), bed_id=str(bed_id), nurse_id=str(nurse.id)
+    )
     assert admitted.status_code == 201, admitted.text
     assert (admitted.json()["masked_name"], admitted.json()["nurse"]) == ("李*明", "王芳")
     path = f"/admissions/{admitted.json()['admission_id']}"

@@ -17,6 +17,7 @@ from app.queueing.tables import PriorityClass
 from tests.make import identity, organization, patients
 from tests.make.rows import row, value
 
+
 class Clinic(msgspec.Struct, frozen=True, kw_only=True):
     """One doctor's place to see patients."""
 
@@ -40,7 +41,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     numbers: list[list[UUID]]
 
 
-async def clinic(*, fee_fen: int = 5000, number_only: bool = False, department_id: UUID | None = None) -> Clinic:
+async def clinic(
+    *, fee_fen: int = 5000, number_only: bool = False, department_id: UUID | None = None
+) -> Clinic:
     department_id = department_id or await organization.department(number_only=number_only)
     campus_id = await value("SELECT campus_id FROM department WHERE id = $1", department_id)
     zone_id = await value("SELECT zone_id FROM department WHERE id = $1", department_id)
