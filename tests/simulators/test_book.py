@@ -226,9 +226,7 @@ class AlipayMoves(Moves):
     def create(self, no: str, fen: int, user_id: str) -> None:
         yuan = f"{fen / 100:.2f}"
         attempt(
-            lambda: self.call(
-                "create", out_trade_no=no, total_amount=yuan, subject="挂号", buyer_id=user_id
-            )
+            lambda: self.call("create", out_trade_no=no, total_amount=yuan, subject="挂号", buyer_id=user_id)
         )
 
     @rule(no=NUMBERS, fen=AMOUNTS)
@@ -276,9 +274,7 @@ class AlipayMoves(Moves):
     @rule(no=NUMBERS, back=REFUND_NUMBERS, fen=AMOUNTS)
     def refund(self, no: str, back: str, fen: int) -> None:
         yuan = f"{fen / 100:.2f}"
-        attempt(
-            lambda: self.call("refund", out_trade_no=no, out_request_no=back, refund_amount=yuan)
-        )
+        attempt(lambda: self.call("refund", out_trade_no=no, out_request_no=back, refund_amount=yuan))
 
     @rule()
     def what_is_due_happens(self) -> None:
