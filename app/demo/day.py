@@ -85,7 +85,10 @@ class Day:
 
 
 async def eventually(
-    look: Callable[[], Awaitable[Any]], good: Callable[[Any], object], what: str, seconds: float = PAID_SECONDS_MAX
+    look: Callable[[], Awaitable[Any]],
+    good: Callable[[Any], object],
+    what: str,
+    seconds: float = PAID_SECONDS_MAX,
 ) -> Any:
     """Look again until it is good: for what the hospital learns from others."""
     started = time.monotonic()

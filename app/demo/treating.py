@@ -12,7 +12,9 @@ PANEL = "血常规"
 async def consult(day: Day) -> str:
     """Complaint and diagnosis; a blood count and a drug, after what must be refused was refused."""
     visit = f"/encounters/{day.encounter_id}"
-    await day.doctor.post(f"{visit}/note", {"chief_complaint": "发热、咽痛 2 天", "advice": "多饮水，按时服药"})
+    await day.doctor.post(
+        f"{visit}/note", {"chief_complaint": "发热、咽痛 2 天", "advice": "多饮水，按时服药"}
+    )
     found = (await day.doctor.get("/icd10", q="J06.9"))["items"]
     expect(found and found[0]["code"] == "J06.9", "ICD-10 knows J06.9")
     await day.doctor.post(f"{visit}/diagnoses", {"icd10_code": "J06.9", "kind": "primary"})
@@ -27,7 +29,9 @@ async def consult(day: Day) -> str:
 
 
 async def _prescribe(day: Day, visit: str) -> None:
-    drugs = [d for d in (await day.doctor.get("/drugs", q="", limit=50))["items"] if d["drug_class"] == "ordinary"]
+    drugs = [
+        d for d in (await day.doctor.get("/drugs", q="", limit=50))["items"] if d["drug_class"] == "ordinary"
+    ]
     harmful = drugs[0]
     harmless = next(d for d in drugs if not set(d["ingredients"]) & set(harmful["ingredients"]))
     allergy = {"substance": harmful["ingredients"][0], "substance_name": harmful["name"], "reaction": "皮疹"}

@@ -93,9 +93,7 @@ async def test_k2_a_refund_whose_answer_was_not_stored_happens_once(hospital: Pa
     assert (await hospital.bill(bill_id)).status == "refunded"
 
 
-async def test_k2_a_refund_job_taken_over_by_another_runner_records_nothing(
-    hospital: PayingHospital
-) -> None:
+async def test_k2_a_refund_job_taken_over_by_another_runner_records_nothing(hospital: PayingHospital) -> None:
     payer = await hospital.payer()
     bill_id = await make.bill(payer.person_id)
     await hospital.pay(payer, bill_id)
