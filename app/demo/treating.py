@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from app.demo.callers import Caller, StepBroken, expect
+from app.demo.callers import Caller, Refused, StepBroken, expect
 from app.demo.day import LATE_SECONDS, Day, eventually
 
 PANEL = "血常规"
@@ -97,15 +97,11 @@ async def laboratory(day: Day) -> str:
 
 
 async def _hands(day: Day) -> tuple[Caller, Caller, Caller]:
-    outpatient_nurse = day.credentials["outpatient_nurse"] if "outpatient_nurse" in day.credentials else None
-    nurse = await day.staff("nurse", **({"login_name": outpatient_nurse} if outpatient_nurse else {}))
-    return nurse, await day.staff("technician"), await day.second_staff("technician")
+    return await day.staff("nurse"), await day.staff("technician"), await day.second_staff("technician")
 
 
 async def _label(nurse: Caller, encounter_id: str) -> list[dict[str, Any]]:
     """Printing the tubes' labels; until the payment's news has arrived there is nothing to label."""
-    from app.demo.callers import Refused
-
     try:
         return (await nurse.post("/specimens", {"encounter_id": encounter_id}))["items"]
     except Refused as refused:
