@@ -1,13 +1,11 @@
 """Decisions about money, pure: amounts, patience, and what a payment does when it comes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from app.billing.tables import AttemptStatus, BillKind, BillStatus, ChannelName, PayMethod
-from app.kernel.money import line_amount_fen
 
 ATTEMPT_LIFE = timedelta(minutes=30)  # far inside the two hours a prepay id lives
 ATTEMPT_LIFE_LEAST = timedelta(seconds=5)
@@ -58,11 +56,6 @@ def arrival(status: BillStatus, kind: BillKind) -> Arrival:
             return Arrival.ASKS
         case BillKind.OUTPATIENT:
             return Arrival.RETURNS
-
-
-def bill_amount_fen(lines: Iterable[tuple[int, Decimal]]) -> int:
-    """The sum of lines (unit price in millionths of a yuan, quantity), each rounded by itself."""
-    return sum(line_amount_fen(unit_price_micro_yuan=price, quantity=q) for price, q in lines)
 
 
 def attempt_ends_at(*, now: datetime, bill_expires_at: datetime | None) -> datetime | None:

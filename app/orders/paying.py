@@ -6,8 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundRequested, RefundSucceeded
-from app.billing.late import refund_late
+from app.billing.events import BillExpired, BillPaid, RefundRequested, RefundSucceeded
 from app.billing.refunds import request_refund
 from app.billing.tables import RefundReason
 from app.identity.roles import StaffRole
@@ -91,7 +90,7 @@ async def _open_to_carriers(actor: Actor, person_id: UUID, kind: OrderKind) -> N
 
 
 async def cancel_when_expired(actor: Actor, fact: BillExpired, event: Event) -> None:
-    """Nobody paid in time: the orders are over, and would be written anew."""
+    """Nobody paid in time: the orders are over. Later money goes back by itself."""
     if fact.subject_kind != SUBJECT:
         return
     now = await clock.now()
@@ -100,12 +99,6 @@ async def cancel_when_expired(actor: Actor, fact: BillExpired, event: Event) -> 
             await ORDER_FLOW.move(order["id"], OrderStatus.CANCELLED, ended_at=now, end_reason="逾期未缴费")
             if order["kind"] == OrderKind.DRUG:
                 await DISPENSE_FLOW.move(order["id"], DispenseStatus.CANCELLED)
-
-
-async def refund_when_late(actor: Actor, fact: BillPaidLate, event: Event) -> None:
-    """Orders are never revived: their prescriptions ended before the bill did."""
-    if fact.subject_kind == SUBJECT:
-        await refund_late(actor, bill_id=fact.bill_id)
 
 
 async def follow_refund(actor: Actor, fact: RefundRequested, event: Event) -> None:

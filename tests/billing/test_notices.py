@@ -147,7 +147,6 @@ async def test_n3_a_refund_told_before_its_payment_loses_nothing(
     assert await request_refund(TEST, bill_id=bill_id) is not None
     await hospital.finish_refunds()
     assert (await hospital.bill(bill_id)).status == "refunded"
-    await hospital.platforms.call(SIMULATOR[channel_name], "POST", "/notices/release")
     await deliver(hospital, channel_name, attempt_id)
     assert (await hospital.bill(bill_id)).status == "refunded"
     assert await journals(attempt_id) == 1

@@ -14,7 +14,7 @@ from app.laboratory.collecting import (
     send_specimen,
 )
 from app.laboratory.tables import RejectReason
-from app.orders.executing import OrderUnpaid
+from app.orders.executing import LabOrderNotFound, OrderUnpaid, begin_lab_orders
 from app.orders.paying import OrderNotStoppable, stop_order
 from tests.make import identity, laboratory, orders, organization
 from tests.make.rows import value
@@ -135,8 +135,6 @@ async def test_a_stranger_on_the_staff_finds_no_tube(db: str) -> None:
 
 
 async def test_an_order_whose_money_goes_back_is_not_begun(db: str) -> None:
-    from app.orders.executing import LabOrderNotFound, begin_lab_orders
-
     visit = await orders.visit()
     order = await orders.paid_lab_order(visit)
     await stop_order(visit.doctor, order_id=order, reason="患者要求")

@@ -7,6 +7,7 @@ import pytest
 
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.ids import new_id
+from app.kernel.settings import settings
 from app.laboratory import measuring, reporting
 from app.laboratory.collecting import SpecimenNotFound, reject_specimen
 from app.laboratory.measuring import record_results
@@ -259,8 +260,6 @@ async def test_a_dangerous_value_waits_for_somebody_who_read_it_back(db: str) ->
 
 
 async def test_a_hospital_may_show_dangerous_values_at_once(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.kernel.settings import settings
-
     visit = await orders.visit()
     report = await laboratory.released(visit, *CRITICAL)
     monkeypatch.setenv("JIUYI_HOLD_CRITICAL_REPORTS", "0")

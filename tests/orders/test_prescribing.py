@@ -1,4 +1,4 @@
-"""Prescriptions against what is on file: allergies, duplicates, registrations, and changes since the draft."""
+"""Prescriptions against what is on file: allergies, duplicates, registrations, and later changes."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,12 +1,17 @@
 """Signing orders: one bill for all, executable when paid, over when nobody pays."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
-from app.billing.charges import expire_bill
+from app.billing.channel import RefundState, RefundTold
+from app.billing.charges import Line, expire_bill, open_bill
+from app.billing.refunds import request_refund, settle_refund
+from app.billing.tables import REFUND_FLOW, BillKind, RefundStatus
 from app.kernel import clock
-from app.kernel.actor import system
+from app.kernel.actor import Actor, system
+from app.kernel.database import action
 from app.orders import placing
 from app.orders.paying import OrderNotStoppable, stop_order
 from app.orders.placing import cancel_draft, submit_orders, withdraw_submission
@@ -154,6 +159,54 @@ async def test_a_stopped_order_goes_to_refund_and_leaves_the_line(db: str) -> No
     assert await orders.order_state(prescription) == ("stopped", "refunding")
     assert await value("SELECT dispense FROM prescription WHERE id = $1", prescription) == "cancelled"
     assert await value("SELECT status FROM ticket WHERE subject_id = $1", prescription) == "registered"
+
+
+async def test_the_channels_word_ends_the_refund(db: str) -> None:
+    visit = await orders.visit()
+    lab = await orders.paid_lab_order(visit)
+    await stop_order(visit.doctor, order_id=lab, reason="患者要求")
+    refund = await value("SELECT refund_id FROM clinical_order WHERE id = $1", lab)
+    number = await value("SELECT out_refund_no FROM refund WHERE id = $1", refund)
+    told = RefundTold(out_refund_no=number, state=RefundState.SUCCEEDED, channel_refund_id="50")
+    await _submitted(TEST, refund_id=refund)
+    await settle_refund(TEST, refund_id=refund, told=told)
+    await orders.settle()
+    assert await orders.order_state(lab) == ("stopped", "refunded")
+
+
+@action
+async def _submitted(actor: Actor, *, refund_id: UUID) -> None:
+    await REFUND_FLOW.move(refund_id, RefundStatus.SUBMITTED)
+
+
+async def test_other_bills_are_nobodys_orders(db: str) -> None:
+    visit = await orders.visit()
+    bill = await open_bill(
+        TEST,
+        person_id=visit.person_id,
+        kind=BillKind.OUTPATIENT,
+        subject_kind="something",
+        subject_id=visit.encounter_id,
+        lines=[Line(item_id=await orders.item(), source_id=visit.encounter_id)],
+    )
+    ended = await open_bill(
+        TEST,
+        person_id=visit.person_id,
+        kind=BillKind.OUTPATIENT,
+        subject_kind="something",
+        subject_id=visit.person_id,
+        lines=[Line(item_id=await orders.item(), source_id=visit.person_id)],
+    )
+    await expire_bill(TEST, bill_id=ended)
+    await orders.pay(bill)
+    refund = await request_refund(TEST, bill_id=bill)
+    assert refund is not None
+    number = await value("SELECT out_refund_no FROM refund WHERE id = $1", refund)
+    await _submitted(TEST, refund_id=refund)
+    told = RefundTold(out_refund_no=number, state=RefundState.SUCCEEDED, channel_refund_id="50")
+    await settle_refund(TEST, refund_id=refund, told=told)
+    await orders.settle()
+    assert await value("SELECT count(*) FROM delivery WHERE status <> 'done'") == 0
 
 
 async def test_an_unpaid_order_is_not_stopped(db: str) -> None:

@@ -13,8 +13,8 @@ import pytest
 from litestar import Litestar, Request, Response, post
 from litestar.datastructures import State
 
+from app.kernel.clock import wall
 from simulators.alipay.platform import Alipay
-from simulators.clock import wall
 from simulators.main import all_running
 from simulators.serving import serving
 from simulators.wechat_pay.platform import WechatPay
