@@ -46,7 +46,6 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
     Subscription("orders.make_executable", BillPaid, orders_paying.make_executable),
     Subscription("orders.cancel_when_expired", BillExpired, orders_paying.cancel_when_expired),
-    Subscription("orders.refund_when_late", BillPaidLate, orders_paying.refund_when_late),
     Subscription("orders.follow_refund", RefundRequested, orders_paying.follow_refund),
     Subscription("orders.note_refund", RefundSucceeded, orders_paying.note_refund),
     Subscription("pharmacy.queue_when_paid", OrdersPaid, pharmacy_waiting.queue_when_paid),
