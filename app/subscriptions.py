@@ -2,9 +2,9 @@
 
 from app.alerts.events import AlertAccepted, AlertCancelled, AlertEscalated, AlertHandled, AlertRaised
 from app.billing import story as billing_story
-from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundSucceeded
+from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundRequested, RefundSucceeded
 from app.encounters import story as encounters_story
-from app.encounters.events import DiagnosisRecorded, EncounterClosed
+from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
 from app.inpatient.events import PatientDischarged, StayCharged
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
@@ -20,26 +20,40 @@ from app.outpatient.events import (
     AppointmentClosedLatePay,
     AppointmentExpired,
     AppointmentMissed,
+<<<<<<< HEAD
+    ConsultationFinished,
+=======
+>>>>>>> main
     ConsultationStarted,
     PatientArrived,
 )
 from app.pharmacy import story as pharmacy_story
 from app.pharmacy import waiting as pharmacy_waiting
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
+<<<<<<< HEAD
+from app.queueing.events import TicketCalled
+=======
 from app.queueing import story as queueing_story
 from app.queueing.events import QueueChanged, TicketCalled, WindowQueueChanged
 from notifications import alerts as told_alerts
 from notifications import bedside as told_bedside
 from notifications import queueing as told_queues
 from notifications import visits as told_visits
+>>>>>>> main
 
 SUBSCRIPTIONS: list[Subscription] = [
     # What must follow.
     Subscription("outpatient.book_when_paid", BillPaid, outpatient_paying.book_when_paid),
     Subscription("outpatient.settle_late_payment", BillPaidLate, outpatient_paying.settle_late_payment),
+    Subscription("encounters.tell_opened", EncounterOpened, encounters_story.tell_opened),
+    Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
+    Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
+    Subscription("laboratory.tell_collected", SpecimenCollected, laboratory_story.tell_collected),
+    Subscription("laboratory.tell_rejected", SpecimenRejected, laboratory_story.tell_rejected),
+    Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
     Subscription("orders.make_executable", BillPaid, orders_paying.make_executable),
     Subscription("orders.cancel_when_expired", BillExpired, orders_paying.cancel_when_expired),
-    Subscription("orders.refund_when_late", BillPaidLate, orders_paying.refund_when_late),
+    Subscription("orders.follow_refund", RefundRequested, orders_paying.follow_refund),
     Subscription("orders.note_refund", RefundSucceeded, orders_paying.note_refund),
     Subscription("pharmacy.queue_when_paid", OrdersPaid, pharmacy_waiting.queue_when_paid),
     Subscription("pharmacy.leave_when_stopped", OrderStopped, pharmacy_waiting.leave_when_stopped),
@@ -51,16 +65,29 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("outpatient.tell_arrived", PatientArrived, outpatient_story.tell_arrived),
     Subscription("outpatient.tell_started", ConsultationStarted, outpatient_story.tell_started),
     Subscription("queueing.tell_called", TicketCalled, queueing_story.tell_called),
-    Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
-    Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
     Subscription("billing.tell_paid", BillPaid, billing_story.tell_paid),
     Subscription("billing.tell_refunded", RefundSucceeded, billing_story.tell_refunded),
     Subscription("orders.tell_submitted", OrdersSubmitted, orders_story.tell_submitted),
     Subscription("orders.tell_stopped", OrderStopped, orders_story.tell_stopped),
     Subscription("orders.tell_read", ReportRead, orders_story.tell_read),
-    Subscription("laboratory.tell_collected", SpecimenCollected, laboratory_story.tell_collected),
-    Subscription("laboratory.tell_rejected", SpecimenRejected, laboratory_story.tell_rejected),
-    Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
+<<<<<<< HEAD
+    Subscription("outpatient.book_when_paid", BillPaid, outpatient_paying.book_when_paid),
+    Subscription("outpatient.settle_late_payment", BillPaidLate, outpatient_paying.settle_late_payment),
+    Subscription("outpatient.tell_booked", AppointmentBooked, outpatient_story.tell_booked),
+    Subscription("outpatient.tell_expired", AppointmentExpired, outpatient_story.tell_expired),
+    Subscription("outpatient.tell_cancelled", AppointmentCancelled, outpatient_story.tell_cancelled),
+    Subscription("outpatient.tell_closed", AppointmentClosedLatePay, outpatient_story.tell_closed),
+    Subscription("outpatient.tell_missed", AppointmentMissed, outpatient_story.tell_missed),
+    Subscription("outpatient.tell_arrived", PatientArrived, outpatient_story.tell_arrived),
+    Subscription("outpatient.tell_called", TicketCalled, outpatient_story.tell_called),
+    Subscription("outpatient.tell_started", ConsultationStarted, outpatient_story.tell_started),
+    Subscription("outpatient.tell_finished", ConsultationFinished, outpatient_story.tell_finished),
+    Subscription("pharmacy.queue_when_paid", OrdersPaid, pharmacy_waiting.queue_when_paid),
+    Subscription("pharmacy.leave_when_stopped", OrderStopped, pharmacy_waiting.leave_when_stopped),
+    Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
+    Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
+    Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),
+=======
     Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
     Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
     Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),
@@ -87,4 +114,5 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("notifications.bedside_charged", StayCharged, told_bedside.charged),
     Subscription("notifications.bedside_topped_up", BillPaid, told_bedside.topped_up),
     Subscription("notifications.bedside_discharged", PatientDischarged, told_bedside.discharged),
+>>>>>>> main
 ]

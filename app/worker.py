@@ -110,9 +110,6 @@ class Work:
     async def stop(self, *, pool: bool = True) -> None:
         await self.watched.stop()
         await _let_finish(list(self.running.values()))
-        for task in self.running.values():
-            task.cancel()
-        await asyncio.gather(*self.running.values(), return_exceptions=True)
         await close_channels()
         await close_hints()
         if pool:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from app.identity.signed_in import require_account
 from app.kernel.actor import Actor
@@ -95,7 +95,7 @@ async def list_reports(
 
 
 @get("/reports/{report_id:uuid}")
-async def open_report(report_id: UUID, actor: NamedDependency[Actor]) -> Report:
+async def open_report(report_id: FromPath[UUID], actor: NamedDependency[Actor]) -> Report:
     """A stranger hears 404, as does who asks for a report that is being corrected."""
     return whole(await read_report(actor, report_id=report_id))
 

@@ -1,27 +1,22 @@
-"""The hospital's business time as an outside process sees it, and the wall clock for signatures."""
+"""The hospital's business time, as a process outside the hospital sees it."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
 
+from app.kernel.clock import wall
+
 log = structlog.get_logger()
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 READ_EVERY_S = 1.0
 RETRY_AFTER_S = 5.0  # a database that is away must not slow every request down
 READ_TIMEOUT_S = 2.0
 
 Now = Callable[[], Awaitable[datetime]]
-
-
-def wall() -> datetime:
-    """Wall time: what signatures, header timestamps and tokens are measured by."""
-    return datetime.fromtimestamp(time.time(), UTC)
 
 
 class BusinessClock:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from simulators.clock import wall
+from app.kernel.clock import wall
 
 CERTIFICATE_LIFE = timedelta(days=5 * 365)
 PKCS8 = serialization.PrivateFormat.PKCS8

@@ -100,7 +100,7 @@ class Courier:
         self._manners = manners
         self._wake = asyncio.Event()
         self._under_way: set[str] = set()
-        self._client = httpx.AsyncClient(timeout=ACK_WITHIN_S, trust_env=False)
+        self._client: httpx.AsyncClient | None = None  # made when first needed: slow to make
 
     def post(
         self,
@@ -180,7 +180,8 @@ class Courier:
         return [Delivery(**dict(row)) for row in rows]
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     def _due(self, now: datetime) -> list[Notice]:
         rows = self._store.rows(
@@ -231,6 +232,8 @@ class Courier:
         return answers[-1]
 
     async def _post(self, url: str, envelope: Envelope) -> tuple[int | None, bytes]:
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=ACK_WITHIN_S, trust_env=False)
         try:
             async with asyncio.timeout(ACK_WITHIN_S):
                 answer = await self._client.post(url, content=envelope.body, headers=envelope.headers)

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from app.kernel.clock import wall
 from simulators.book import BANK, balance_fen, move, wallet
-from simulators.clock import wall
 from simulators.store import Store, loaded, stored
 
 SCHEMA = """

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize(
     ("changed", "tests"),
     [
-        ("app/kernel/money.py", {"tests/kernel"}),
+        ("app/kernel/money.py", {"tests/kernel/test_money.py"}),
         ("app/launch/lock.py", {"tests/launch"}),
         ("tests/launch/conftest.py", {"tests/launch"}),
         ("tests/test_tools.py", {"tests/test_tools.py"}),

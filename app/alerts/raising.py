@@ -59,19 +59,7 @@ async def raise_alert(
             },
         )
         if row is not None:
-            await note_step(actor, row, AlertStepKind.RAISED)
-            await emit(
-                actor,
-                AlertRaised(
-                    alert_id=row["id"],
-                    ward_id=ward_id,
-                    department_id=department_id,
-                    kind=kind,
-                    level=level,
-                    target=first.target,
-                    outside=first.outside,
-                ),
-            )
+            await _tell(actor, row, first)
             return row["id"]
         # Somebody ended the open one between the two statements: then ours can be raised after all.
         open_one = await _open_with(once_key)
@@ -93,6 +81,22 @@ async def _insert(first: Rung, values: dict[str, object]) -> asyncpg.Record | No
         first.rung,
         first.wait_seconds,
         *values.values(),
+    )
+
+
+async def _tell(actor: Actor, alert: asyncpg.Record, first: Rung) -> None:
+    await note_step(actor, alert, AlertStepKind.RAISED)
+    await emit(
+        actor,
+        AlertRaised(
+            alert_id=alert["id"],
+            ward_id=alert["ward_id"],
+            department_id=alert["department_id"],
+            kind=alert["kind"],
+            level=alert["level"],
+            target=first.target,
+            outside=first.outside,
+        ),
     )
 
 

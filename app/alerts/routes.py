@@ -37,7 +37,9 @@ async def displayed(
 
 
 @post("/alerts/{alert_id:uuid}/accept", status_code=200, guards=[require_staff()])
-async def accept(actor: NamedDependency[Actor], asked: NamedDependency[Command], alert_id: UUID) -> AlertView:
+async def accept(
+    actor: NamedDependency[Actor], asked: NamedDependency[Command], alert_id: FromPath[UUID]
+) -> AlertView:
     """Take it; 409 `alert_taken` names who was first."""
     await once(asked, accept_alert, actor, alert_id=alert_id)
     return await alert_view(actor, alert_id=alert_id)

@@ -1,9 +1,24 @@
-"""What the visit itself adds to the patient's timeline."""
+"""What a visit itself adds to the patient's timeline. Diagnoses are read at the doctor's, not here."""
 
-from app.encounters.events import DiagnosisRecorded, EncounterClosed
+from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
+from app.encounters.tables import EncounterKind
 from app.encounters.timeline import add_to_timeline
 from app.kernel.actor import Actor
 from app.kernel.events import Event
+
+OPENED = {EncounterKind.OUTPATIENT: "门诊就诊开始", EncounterKind.INPATIENT: "已办理入院"}
+
+
+async def tell_opened(actor: Actor, fact: EncounterOpened, event: Event) -> None:
+    await add_to_timeline(
+        actor,
+        person_id=fact.person_id,
+        at=event.business_at,
+        kind=event.kind,
+        title=OPENED[EncounterKind(fact.encounter_kind)],
+        ref_id=fact.encounter_id,
+        once_key=f"{event.kind}:{fact.encounter_id}",
+    )
 
 
 async def tell_diagnosed(actor: Actor, fact: DiagnosisRecorded, event: Event) -> None:
@@ -12,7 +27,7 @@ async def tell_diagnosed(actor: Actor, fact: DiagnosisRecorded, event: Event) ->
         person_id=fact.person_id,
         at=event.business_at,
         kind=event.kind,
-        title="医生已记录诊断",
+        title="医生记录了诊断",
         ref_id=fact.encounter_id,
         once_key=f"{event.kind}:{fact.diagnosis_id}",
     )
@@ -24,7 +39,7 @@ async def tell_closed(actor: Actor, fact: EncounterClosed, event: Event) -> None
         person_id=fact.person_id,
         at=event.business_at,
         kind=event.kind,
-        title="本次就诊已结束",
+        title="本次就诊结束",
         ref_id=fact.encounter_id,
         once_key=f"{event.kind}:{fact.encounter_id}",
     )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,8 @@ ROWS_MAX = 200_000
 BAD_ROWS_SHOWN_MAX = 50
 BATCH = 1000
 ENCODINGS = ("utf-8-sig", "gb18030")  # what spreadsheets here write
+
+HAN = re.compile(r"[\u4e00-\u9fff]")
 
 Row = dict[str, str]
 Advance = Callable[[int], None]
@@ -105,9 +108,12 @@ def _text(path: Path) -> str:
         raise FileUnreadable from error
     for encoding in ENCODINGS:
         try:
-            return raw.decode(encoding)
+            text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
+        # Some Chinese words in GB18030 are well-formed UTF-8 of other scripts (头痛 reads "ͷʹ").
+        if text.isascii() or HAN.search(text):
+            return text
     raise FileUnreadable
 
 

@@ -8,9 +8,10 @@ from rich.console import Console
 from app.imports.catalog import CATALOG
 from app.imports.icd10 import ICD10
 from app.imports.loading import Importer, load_file
+from app.imports.schedule import SCHEDULE
 from app.kernel.database import close_pool, open_pool
 
-IMPORTERS: dict[str, Importer[Any]] = {importer.kind: importer for importer in (ICD10, CATALOG)}
+IMPORTERS: dict[str, Importer[Any]] = {importer.kind: importer for importer in (ICD10, CATALOG, SCHEDULE)}
 
 
 async def load(kind: str, path: Path) -> None:

@@ -156,7 +156,7 @@ async def change_bed(actor: Actor, *, admission_id: UUID, bed_id: UUID) -> UUID:
     stay = await open_stay(actor, admission_id=admission_id)
     place = await ward(actor, ward_id=(await bed(actor, bed_id=bed_id)).ward_id)
     now = await clock.now()
-    await _end_binding(admission_id)
+    from_bed_id = await _end_binding(admission_id)
     await _bind_bed(admission_id, stay["person_id"], bed_id)
     await end_bedside_sessions(actor, admission_id=admission_id)
     if place.id != stay["ward_id"]:
@@ -172,6 +172,7 @@ async def change_bed(actor: Actor, *, admission_id: UUID, bed_id: UUID) -> UUID:
             admission_id=admission_id,
             person_id=stay["person_id"],
             from_ward_id=stay["ward_id"],
+            from_bed_id=from_bed_id,
             ward_id=place.id,
             bed_id=bed_id,
         ),

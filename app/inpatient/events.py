@@ -21,6 +21,7 @@ class PatientMoved(msgspec.Struct, frozen=True, kw_only=True):
     admission_id: UUID
     person_id: UUID
     from_ward_id: UUID
+    from_bed_id: UUID  # its terminal must be wiped
     ward_id: UUID
     bed_id: UUID
 

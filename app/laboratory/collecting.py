@@ -52,10 +52,12 @@ class TooManyAttempts(DomainError):
 async def label_specimens(actor: Actor, *, encounter_id: UUID) -> UUID:
     """Print one barcode for every tube that the visit's paid orders need. Returns the visit."""
     visit = await encounter(actor, encounter_id=encounter_id)
+    # Lock first, look then: a second hand at the printer sees what the first one labelled.
+    await fetch("SELECT id FROM clinical_order WHERE encounter_id = $1 ORDER BY id FOR UPDATE", encounter_id)
     orders = await fetch(
         "SELECT o.id, r.specimen_kind, r.container FROM clinical_order o JOIN lab_request r ON r.id = o.id"
         " WHERE o.encounter_id = $1 AND o.status = 'active' AND o.payment = 'paid' AND NOT EXISTS"
-        " (SELECT FROM specimen_order s WHERE s.order_id = o.id AND s.live) ORDER BY o.id FOR UPDATE OF o",
+        " (SELECT FROM specimen_order s WHERE s.order_id = o.id AND s.live) ORDER BY o.id",
         encounter_id,
     )
     if not orders:

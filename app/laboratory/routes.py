@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.identity.roles import StaffRole
 from app.identity.signed_in import require_staff
@@ -95,18 +95,18 @@ async def list_specimens(
 
 
 @get("/encounters/{encounter_id:uuid}/specimens")
-async def list_specimens_of(encounter_id: UUID, actor: NamedDependency[Actor]) -> Specimens:
+async def list_specimens_of(encounter_id: FromPath[UUID], actor: NamedDependency[Actor]) -> Specimens:
     return Specimens(await specimens_of(actor, encounter_id=encounter_id))
 
 
 @get("/specimens/by-barcode/{barcode:str}")
-async def find_specimen(barcode: str, actor: NamedDependency[Actor]) -> SpecimenView:
+async def find_specimen(barcode: FromPath[str], actor: NamedDependency[Actor]) -> SpecimenView:
     return await specimen_view(actor, barcode=barcode)
 
 
 @post("/specimens/{specimen_id:uuid}/collect", guards=[COLLECTORS], status_code=200)
 async def collect(
-    specimen_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
     await once(asked, collect_specimen, actor, specimen_id=specimen_id)
     return await specimen_view(actor, specimen_id=specimen_id)
@@ -114,7 +114,7 @@ async def collect(
 
 @post("/specimens/{specimen_id:uuid}/discard", guards=[COLLECTORS], status_code=200)
 async def discard(
-    specimen_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
     await once(asked, discard_label, actor, specimen_id=specimen_id)
     return await specimen_view(actor, specimen_id=specimen_id)
@@ -122,7 +122,7 @@ async def discard(
 
 @post("/specimens/{specimen_id:uuid}/send", guards=[COLLECTORS], status_code=200)
 async def send(
-    specimen_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
     await once(asked, send_specimen, actor, specimen_id=specimen_id)
     return await specimen_view(actor, specimen_id=specimen_id)
@@ -130,7 +130,7 @@ async def send(
 
 @post("/specimens/{specimen_id:uuid}/receive", guards=[TECHNICIANS], status_code=200)
 async def receive(
-    specimen_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
     await once(asked, receive_specimen, actor, specimen_id=specimen_id)
     return await specimen_view(actor, specimen_id=specimen_id)
@@ -138,7 +138,7 @@ async def receive(
 
 @post("/specimens/{specimen_id:uuid}/reject", guards=[TECHNICIANS], status_code=200)
 async def reject(
-    specimen_id: UUID,
+    specimen_id: FromPath[UUID],
     data: JSONBody[Reject],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -165,13 +165,13 @@ async def take_results(
 
 
 @get("/reports/{report_id:uuid}")
-async def read(report_id: UUID, actor: NamedDependency[Actor]) -> LabReportView:
+async def read(report_id: FromPath[UUID], actor: NamedDependency[Actor]) -> LabReportView:
     return await lab_report(actor, report_id=report_id)
 
 
 @post("/reports/{report_id:uuid}/verify", guards=[TECHNICIANS], status_code=200)
 async def verify(
-    report_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    report_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> LabReportView:
     await once(asked, verify_report, actor, report_id=report_id)
     return await lab_report(actor, report_id=report_id)
@@ -179,7 +179,7 @@ async def verify(
 
 @post("/reports/{report_id:uuid}/release", guards=[TECHNICIANS], status_code=200)
 async def release(
-    report_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    report_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> LabReportView:
     await once(asked, release_report, actor, report_id=report_id)
     return await lab_report(actor, report_id=report_id)
@@ -187,7 +187,7 @@ async def release(
 
 @post("/reports/{report_id:uuid}/correct", guards=[TECHNICIANS])
 async def correct(
-    report_id: UUID,
+    report_id: FromPath[UUID],
     data: JSONBody[Correct],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],

@@ -20,9 +20,13 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`beside` runs along with everything else; `first` one after another; `services` stay."""
+    """`beside` runs along with everything else; `first` one after another; the services stay.
+
+    The early ones need nothing of what `first` prepares, so their start costs no time.
+    """
 
     beside: tuple[Task, ...] = ()
+    early: tuple[Task, ...] = ()
     first: tuple[Task, ...] = ()
     services: tuple[Task, ...] = ()
 
@@ -33,8 +37,8 @@ def hospital(*, demo: bool) -> Plan:
     return Plan(
         beside=web_build(ROOT),
         first=(migrate, seed) if demo else (migrate,),
+        early=(Task("simulators", "支付模拟器", (*JIUYI, "simulators")),) if demo else (),
         services=(
-            *((Task("simulators", "支付模拟器", (*JIUYI, "simulators")),) if demo else ()),
             Task("worker", "后台任务", (*JIUYI, "worker")),
             Task("serve", "网页与接口", (*JIUYI, "serve")),
         ),

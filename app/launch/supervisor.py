@@ -82,11 +82,10 @@ class Supervisor:
         beside = [(task, self.start(task, environment.inherited())) for task in self.plan.beside]
         told = self.tell(self.start_postgres(), self.start_valkey())
         variables = environment.for_children(self.config, told)
+        self.serve(self.plan.early, variables)
         for task in self.plan.first:
             self.finish(task, self.start(task, variables))
-        for task in self.plan.services:
-            start = partial(self.start, task, variables)
-            self.services.append(Service(task.name, start(), start))
+        self.serve(self.plan.services, variables)
         for task, child in beside:
             self.await_beside(task, child)
         self.await_ready(told.instance)
@@ -134,6 +133,11 @@ class Supervisor:
         self.tasks = [one for one in self.tasks if one.alive()] + [child]
         return child
 
+    def serve(self, tasks: tuple[Task, ...], variables: dict[str, str]) -> None:
+        for task in tasks:
+            start = partial(self.start, task, variables)
+            self.services.append(Service(task.name, start(), start))
+
     def stop(self) -> None:
         self.stages.say("正在停止 stopping")
         stop_all(self.tasks, patience_seconds=SERVICES_SECONDS)
@@ -156,7 +160,7 @@ class Supervisor:
 
     def await_ready(self, instance: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        tasks = {task.name: task for task in self.plan.services}
+        tasks = {task.name: task for task in (*self.plan.early, *self.plan.services)}
         while not answers_as(self.config, instance):
             for service in self.services:
                 if not service.child.alive() and service.name in tasks:

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import asyncpg
 
-from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundSucceeded
-from app.billing.payments import refund_late
+from app.billing.events import BillExpired, BillPaid, RefundRequested, RefundSucceeded
 from app.billing.refunds import request_refund
+from app.billing.tables import RefundReason
 from app.identity.roles import StaffRole
 from app.kernel import clock
 from app.kernel.actor import Actor
@@ -90,7 +90,7 @@ async def _open_to_carriers(actor: Actor, person_id: UUID, kind: OrderKind) -> N
 
 
 async def cancel_when_expired(actor: Actor, fact: BillExpired, event: Event) -> None:
-    """Nobody paid in time: the orders are over, and would be written anew."""
+    """Nobody paid in time: the orders are over. Later money goes back by itself."""
     if fact.subject_kind != SUBJECT:
         return
     now = await clock.now()
@@ -101,10 +101,21 @@ async def cancel_when_expired(actor: Actor, fact: BillExpired, event: Event) -> 
                 await DISPENSE_FLOW.move(order["id"], DispenseStatus.CANCELLED)
 
 
-async def refund_when_late(actor: Actor, fact: BillPaidLate, event: Event) -> None:
-    """Orders are never revived: their prescriptions ended with the same midnight as the bill."""
-    if fact.subject_kind == SUBJECT:
-        await refund_late(actor, bill_id=fact.bill_id)
+async def follow_refund(actor: Actor, fact: RefundRequested, event: Event) -> None:
+    """A cashier asked for money back without the doctor: what lost its charges is not carried out."""
+    if fact.subject_kind != SUBJECT or fact.reason != RefundReason.REQUESTED:
+        return
+    for order in await _orders_of(fact.subject_id):
+        if order["payment"] == PaymentStatus.PAID and await _lost_its_charges(order["id"]):
+            await PAYMENT_FLOW.move(order["id"], PaymentStatus.REFUNDING, refund_id=fact.refund_id)
+            await _end(actor, order, "收费处退费")
+
+
+async def _lost_its_charges(order_id: UUID) -> bool:
+    return await fetch_value(
+        "SELECT bool_or(fulfilment = 'refunded') FROM charge WHERE source_id = ANY($1)",
+        await charge_sources(order_id),
+    )
 
 
 async def note_refund(actor: Actor, fact: RefundSucceeded, event: Event) -> None:
@@ -125,21 +136,25 @@ async def stop_order(actor: Actor, *, order_id: UUID, reason: str) -> UUID:
     order = await order_row(actor, order_id=order_id)
     if order["payment"] != PaymentStatus.PAID or order["status"] not in STOPPABLE:
         raise OrderNotStoppable(order_id=order_id)
+    await _end(actor, order, reason[:200])
+    await give_money_back(actor, order_id=order_id)
+    return order_id
+
+
+async def _end(actor: Actor, order: asyncpg.Record, reason: str) -> None:
     await ORDER_FLOW.move(
-        order_id,
+        order["id"],
         OrderStatus.STOPPED,
         only_from=OrderStatus(order["status"]),
         ended_at=await clock.now(),
-        end_reason=reason[:200],
+        end_reason=reason,
     )
     if order["kind"] == OrderKind.DRUG:
-        await DISPENSE_FLOW.move(order_id, DispenseStatus.CANCELLED)
-    await give_money_back(actor, order_id=order_id)
+        await DISPENSE_FLOW.move(order["id"], DispenseStatus.CANCELLED)
     await emit(
         actor,
-        OrderStopped(order_id=order_id, encounter_id=order["encounter_id"], person_id=order["person_id"]),
+        OrderStopped(order_id=order["id"], encounter_id=order["encounter_id"], person_id=order["person_id"]),
     )
-    return order_id
 
 
 @action

@@ -140,7 +140,7 @@ async def submit_orders(actor: Actor, *, encounter_id: UUID) -> UUID:
         subject_id=submission_id,
         lines=await _charge_lines(submission_id),
         # What is unpaid at the end of the day is written anew: so the law says of prescriptions.
-        expires_at=rules.valid_until(now),
+        expires_at=rules.payable_until(now),
         encounter_id=encounter_id,
     )
     await fetch_value("UPDATE order_submission SET bill_id = $2 WHERE id = $1", submission_id, bill_id)

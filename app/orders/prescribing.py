@@ -196,16 +196,19 @@ async def circumstances(
     emergency: bool,
     longer_reason: str,
     forced_reason: str,
-    but: UUID | None = None,
+    before: UUID | None = None,
 ) -> Circumstances:
-    """What the house knows now; `but` is the prescription being judged, which is no duplicate of itself."""
+    """What the house knows now; `before` is the prescription being judged again.
+
+    Of two drafts with one ingredient the later one is the duplicate, and carries the second signature.
+    """
     taken = await fetch(
         "SELECT DISTINCT unnest(l.ingredients) AS ingredient FROM prescription_line l"
         " JOIN clinical_order o ON o.id = l.prescription_id"
         " WHERE o.encounter_id = $1 AND o.status IN ('draft', 'signed', 'verified', 'done')"
-        " AND o.payment NOT IN ('refunding', 'refunded') AND o.id IS DISTINCT FROM $2",
+        " AND o.payment NOT IN ('refunding', 'refunded') AND ($2::uuid IS NULL OR o.id < $2)",
         encounter_id,
-        but,
+        before,
     )
     uses = await fetch(
         "SELECT use FROM controlled_registration WHERE person_id = $1 AND valid_to >= $2",
@@ -309,7 +312,7 @@ async def screen_again(actor: Actor, *, order: asyncpg.Record) -> None:
         emergency=row["emergency"],
         longer_reason=row["longer_reason"],
         forced_reason=row["forced_reason"],
-        but=order["id"],
+        before=order["id"],
     )
     against = refuse_or_force([_stored_line(line) for line in lines], about)
     if unsigned := against - set(row["forced_against"]):

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.identity.roles import StaffRole
 from app.identity.signed_in import require_staff
@@ -82,13 +82,13 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 @get("/encounters/{encounter_id:uuid}/orders")
-async def list_orders(encounter_id: UUID, actor: NamedDependency[Actor]) -> Orders:
+async def list_orders(encounter_id: FromPath[UUID], actor: NamedDependency[Actor]) -> Orders:
     return Orders(await orders_of(actor, encounter_id=encounter_id))
 
 
 @post("/encounters/{encounter_id:uuid}/lab-orders", guards=[require_staff(StaffRole.DOCTOR)])
 async def add_lab_order(
-    encounter_id: UUID,
+    encounter_id: FromPath[UUID],
     data: JSONBody[OrderPanel],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -99,7 +99,7 @@ async def add_lab_order(
 
 @post("/encounters/{encounter_id:uuid}/prescriptions", guards=[require_staff(StaffRole.DOCTOR)])
 async def add_prescription(
-    encounter_id: UUID,
+    encounter_id: FromPath[UUID],
     data: JSONBody[Prescribe],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -119,7 +119,7 @@ async def add_prescription(
 
 @post("/encounters/{encounter_id:uuid}/submit", guards=[require_staff(StaffRole.DOCTOR)])
 async def submit(
-    encounter_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    encounter_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SubmissionView:
     submission_id = await once(asked, submit_orders, actor, encounter_id=encounter_id)
     return await submission_view(actor, submission_id=submission_id)
@@ -127,21 +127,23 @@ async def submit(
 
 @post("/submissions/{submission_id:uuid}/withdraw", guards=[require_staff(StaffRole.DOCTOR)], status_code=200)
 async def withdraw(
-    submission_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    submission_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SubmissionView:
     await once(asked, withdraw_submission, actor, submission_id=submission_id)
     return await submission_view(actor, submission_id=submission_id)
 
 
 @post("/orders/{order_id:uuid}/cancel", guards=[require_staff(StaffRole.DOCTOR)], status_code=200)
-async def cancel(order_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]) -> OrderView:
+async def cancel(
+    order_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
+) -> OrderView:
     await once(asked, cancel_draft, actor, order_id=order_id)
     return await order_view(actor, order_id=order_id)
 
 
 @post("/orders/{order_id:uuid}/stop", guards=[require_staff(StaffRole.DOCTOR)], status_code=200)
 async def stop(
-    order_id: UUID,
+    order_id: FromPath[UUID],
     data: JSONBody[StopOrder],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -151,7 +153,9 @@ async def stop(
 
 
 @get("/prescriptions/{prescription_id:uuid}")
-async def read_prescription(prescription_id: UUID, actor: NamedDependency[Actor]) -> PrescriptionView:
+async def read_prescription(
+    prescription_id: FromPath[UUID], actor: NamedDependency[Actor]
+) -> PrescriptionView:
     return await prescription_view(actor, prescription_id=prescription_id)
 
 
@@ -159,7 +163,7 @@ async def read_prescription(prescription_id: UUID, actor: NamedDependency[Actor]
     "/prescriptions/{prescription_id:uuid}/extend", guards=[require_staff(StaffRole.DOCTOR)], status_code=200
 )
 async def extend(
-    prescription_id: UUID,
+    prescription_id: FromPath[UUID],
     data: JSONBody[ExtendValidity],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -170,7 +174,7 @@ async def extend(
 
 @post("/persons/{person_id:uuid}/controlled-uses", guards=[require_staff(StaffRole.DOCTOR)])
 async def register_use(
-    person_id: UUID,
+    person_id: FromPath[UUID],
     data: JSONBody[RegisterUse],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -195,7 +199,7 @@ async def list_critical_values(
     status_code=200,
 )
 async def acknowledge(
-    critical_value_id: UUID,
+    critical_value_id: FromPath[UUID],
     data: JSONBody[Acknowledge],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -212,7 +216,7 @@ async def acknowledge(
     status_code=200,
 )
 async def handle(
-    critical_value_id: UUID,
+    critical_value_id: FromPath[UUID],
     data: JSONBody[Handle],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],

@@ -13,6 +13,7 @@ from app.orders.tables import ControlledUse, Frequency, PrescriptionMark
 DRUGS_MAX = 5
 VALID_DAYS = 1
 VALID_DAYS_MAX = 3
+PAYABLE_HOURS_MIN = 2  # who is sent to pay shortly before midnight must be able to
 SUPPLY_DAYS = 7
 SUPPLY_DAYS_EMERGENCY = 3
 SUPPLY_DAYS_WITH_REASON = 84  # the national long-term rule ends at twelve weeks
@@ -183,6 +184,11 @@ def valid_until(signed_at: datetime, *, days: int = VALID_DAYS) -> datetime:
     assert 1 <= days <= VALID_DAYS_MAX
     end: date = local_day(signed_at) + timedelta(days=days)
     return datetime.combine(end, time(), tzinfo=LOCAL)
+
+
+def payable_until(signed_at: datetime) -> datetime:
+    """When the bill of a submission ends: with its day, but not before two hours have passed."""
+    return max(valid_until(signed_at), signed_at + timedelta(hours=PAYABLE_HOURS_MIN))
 
 
 def is_valid(until: datetime, *, now: datetime) -> bool:

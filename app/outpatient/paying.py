@@ -4,7 +4,7 @@ from uuid import UUID
 
 from app.billing.charges import Line, expire_bill, open_bill
 from app.billing.events import BillPaid, BillPaidLate
-from app.billing.payments import refund_late, revive_bill
+from app.billing.late import refund_late, revive_bill
 from app.billing.queries import bill_view
 from app.billing.refunds import request_refund
 from app.billing.tables import BillKind, BillStatus

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.identity.roles import StaffRole
 from app.identity.signed_in import require_staff
@@ -50,7 +50,7 @@ async def list_waiting(
 
 @post("/prescriptions/{prescription_id:uuid}/review", status_code=200)
 async def review(
-    prescription_id: UUID,
+    prescription_id: FromPath[UUID],
     data: JSONBody[Review],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -69,7 +69,7 @@ async def review(
 
 @post("/prescriptions/{prescription_id:uuid}/call", status_code=200)
 async def call(
-    prescription_id: UUID, actor: NamedDependency[Actor], asked: NamedDependency[Command]
+    prescription_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> PrescriptionView:
     await once(asked, call_to_window, actor, prescription_id=prescription_id)
     return await prescription_view(actor, prescription_id=prescription_id)
@@ -77,7 +77,7 @@ async def call(
 
 @post("/prescriptions/{prescription_id:uuid}/dispense", status_code=200)
 async def hand_over(
-    prescription_id: UUID,
+    prescription_id: FromPath[UUID],
     data: JSONBody[Dispense],
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],

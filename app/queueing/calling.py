@@ -195,15 +195,14 @@ async def call_ticket(actor: Actor, *, ticket_id: UUID) -> UUID:
 async def _call(
     actor: Actor, ticket_id: UUID, *, room_id: UUID | None = None, doctor_id: UUID | None = None
 ) -> UUID:
-    now = await clock.now()
     ticket = await TICKET_FLOW.move(
         ticket_id,
         TicketStatus.CALLED,
+        room_id=room_id,
         call_id=new_id(),
         repeat_no=1,
-        called_at=now,
+        called_at=await clock.now(),
         called_by=doctor_id or actor.id,
-        **({} if room_id is None else {"room_id": room_id}),
     )
     await _tell_call(actor, ticket, reason="called")
     return ticket_id

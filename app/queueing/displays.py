@@ -1,7 +1,7 @@
 """What the boards show: whole states, re-read each time, with masked names only."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import asyncpg
@@ -181,7 +181,7 @@ async def board_version(actor: Actor, *, place_id: UUID) -> int:
     )
 
 
-async def _lines(rows: Sequence[asyncpg.Record], today: object) -> list[list[asyncpg.Record]]:
+async def _lines(rows: Sequence[asyncpg.Record], today: date) -> list[list[asyncpg.Record]]:
     """For each queue, who waits in the order of being called: the door first, then by the rules."""
     waiting: dict[UUID, dict[TicketList, list[asyncpg.Record]]] = {}
     doors: dict[UUID, list[asyncpg.Record]] = {}

@@ -16,6 +16,8 @@ from app.kernel import clock
 from app.kernel.actor import Actor, system
 from app.kernel.crypto import ensure_key_ring, keys_folder
 from app.kernel.database import action, close_pool, fetch_value, open_pool
+from app.outpatient.schedule import roll_sessions
+from app.seed.clinics import put_clinics, put_ward_rates
 from app.seed.codes import icd10_rows
 from app.seed.copying import Rows, copy_rows
 from app.seed.credentials import device_rows, new_devices, new_passwords, write_credentials
@@ -37,6 +39,7 @@ async def seed() -> None:
     await open_pool(size=1)
     try:
         seeded = await seed_hospital(system("seed"))
+        await roll_sessions()
     finally:
         await close_pool()
     log.info("seeded" if seeded else "seeded_already", seconds=round(time.monotonic() - began, 1))
@@ -70,6 +73,8 @@ async def _seed(actor: Actor, *, passwords: dict[StaffRole, str], hashes: dict[S
     await put_catalog(actor)
     for batch in batches(icd10_rows()):
         await put_icd10(actor, rows=batch)
+    await put_clinics(actor, house=house, members=members, since=await clock.today())
+    await put_ward_rates(actor, house=house)
     write_credentials(members=members, passwords=passwords, devices=devices)
     return True
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from litestar import Litestar, Request, Response, route
 from litestar.datastructures import State
 
+from app.kernel.clock import wall
 from simulators import keys
 from simulators.alipay import refunds, trades
 from simulators.alipay.calls import Call, biz_content
@@ -23,7 +24,6 @@ from simulators.alipay.refusals import (
     unknown,
 )
 from simulators.alipay.wording import from_local, rendered, sign_content
-from simulators.clock import wall
 from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
 from simulators.people import redeem_code
 

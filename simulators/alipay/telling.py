@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from app.kernel.clock import LOCAL
 from simulators import keys
 from simulators.alipay.platform import Alipay
 from simulators.alipay.trades import Trade, payer_fields
 from simulators.alipay.wording import local, sign_content, yuan
-from simulators.clock import SHANGHAI
 from simulators.faults import Fault
 from simulators.notices import Courier, Envelope, Manners, Notice
 
@@ -50,7 +50,7 @@ def tell(platform: Alipay, trade: Trade, now: datetime, refunded: Refunded | Non
     """Store the notification of a trade's present state, if its merchant hears of such states."""
     if not trade.notify_url or trade.state not in TOLD[trade.product]:
         return
-    day = now.astimezone(SHANGHAI).strftime("%Y%m%d")
+    day = now.astimezone(LOCAL).strftime("%Y%m%d")
     platform.courier.post(
         notice_id=f"{day}01222{secrets.token_hex(10)}",
         kind=trade.state,

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from app.kernel.clock import LOCAL
 from simulators.alipay.calls import Call, canonical, needed, text_of
 from simulators.alipay.platform import Alipay
 from simulators.alipay.refusals import bad_parameter, business, trade_not_exist
 from simulators.alipay.wording import fen, from_local, local, span, yuan
-from simulators.clock import SHANGHAI
 from simulators.notices import is_deliverable
 from simulators.people import find_payer
 from simulators.store import loaded, stored
@@ -209,7 +209,7 @@ def payer_fields(platform: Alipay, trade: Trade, user_id_name: str) -> dict[str,
 
 
 def _insert(platform: Alipay, now: datetime, *, expires_at: datetime, **values: Any) -> Trade:
-    trade_no = f"{now.astimezone(SHANGHAI):%Y%m%d}2200{secrets.randbelow(10**16):016d}"
+    trade_no = f"{now.astimezone(LOCAL):%Y%m%d}2200{secrets.randbelow(10**16):016d}"
     platform.store.run(
         """insert into trade (out_trade_no, trade_no, product, buyer, subject, passback_params,
                notify_url, amount_fen, asked, state, created_at, expires_at)

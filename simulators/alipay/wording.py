@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.kernel.clock import LOCAL
 from simulators.alipay.refusals import bad_parameter
-from simulators.clock import SHANGHAI
 from simulators.store import loaded
 
 YUAN = re.compile(r"\d{1,9}(\.\d{1,2})?\Z")
@@ -45,12 +45,12 @@ def fen(amount: Any, name: str) -> int:
 
 def local(instant: datetime | str) -> str:
     at = loaded(instant) if isinstance(instant, str) else instant
-    return at.astimezone(SHANGHAI).strftime(STAMP)
+    return at.astimezone(LOCAL).strftime(STAMP)
 
 
 def from_local(text: str) -> datetime:
     """A time of the gateway's, which is always Beijing time."""
-    return datetime.strptime(text, STAMP).replace(tzinfo=SHANGHAI)
+    return datetime.strptime(text, STAMP).replace(tzinfo=LOCAL)
 
 
 def span(text: str, name: str) -> timedelta:

@@ -2,7 +2,7 @@
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from simulators.clock import SHANGHAI
+from app.kernel.clock import LOCAL
 from simulators.wechat_pay.calls import Call, Reply
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.signing import encrypt
@@ -15,8 +15,8 @@ def download(platform: WechatPay, call: Call) -> Reply:
         client=call.client,
     )
     certificate = platform.certificate
-    effective = certificate.not_valid_before_utc.astimezone(SHANGHAI)
-    expires = certificate.not_valid_after_utc.astimezone(SHANGHAI)
+    effective = certificate.not_valid_before_utc.astimezone(LOCAL)
+    expires = certificate.not_valid_after_utc.astimezone(LOCAL)
     pem = certificate.public_bytes(Encoding.PEM)
     told = {
         "serial_no": platform.certificate_serial,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from simulators.clock import wall
+from app.kernel.clock import wall
 from simulators.people import find_payer, redeem_code
 from simulators.store import loaded, stored
 from simulators.wechat_pay.platform import WechatPay

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from app.kernel.clock import LOCAL
 from simulators.book import move, wallet
-from simulators.clock import SHANGHAI
 from simulators.people import Payer, PhoneRefusal
 from simulators.store import loaded, stored
 from simulators.wechat_pay.platform import WechatPay
@@ -85,7 +85,7 @@ def pay(platform: WechatPay, opened: Opened, now: datetime) -> Trade:
 
 
 def transaction_number(now: datetime) -> str:
-    day = now.astimezone(SHANGHAI).strftime("%Y%m%d")
+    day = now.astimezone(LOCAL).strftime("%Y%m%d")
     return f"42000{secrets.randbelow(10**5):05d}{day}{secrets.randbelow(10**10):010d}"
 
 

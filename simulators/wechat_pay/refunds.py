@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from app.kernel.clock import LOCAL
 from simulators.book import balance_fen, move, wallet
-from simulators.clock import SHANGHAI
 from simulators.faults import Part
 from simulators.notices import is_deliverable
 from simulators.store import loaded, stored
@@ -268,5 +268,5 @@ def _record(platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint
 
 
 def _refund_number(now: datetime) -> str:
-    day = now.astimezone(SHANGHAI).strftime("%Y%m%d")
+    day = now.astimezone(LOCAL).strftime("%Y%m%d")
     return f"5030{secrets.randbelow(10**7):07d}{day}{secrets.randbelow(10**10):010d}"

@@ -10,8 +10,8 @@ from litestar import HttpMethod, Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
+from app.kernel.clock import wall
 from simulators import keys
-from simulators.clock import wall
 from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
 from simulators.wechat_pay import certificates, mini_program, refunds, trades
 from simulators.wechat_pay.calls import Call, Reply

@@ -9,8 +9,8 @@ from datetime import datetime
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from app.kernel.clock import wall
 from simulators import keys
-from simulators.clock import wall
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import param_error, sign_error
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from app.kernel.clock import wall
 from simulators import keys
-from simulators.clock import wall
 from simulators.faults import Fault
 from simulators.notices import Courier, Envelope, Manners, Notice
 from simulators.wechat_pay.platform import WechatPay

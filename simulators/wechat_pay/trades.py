@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from simulators.clock import SHANGHAI
+from app.kernel.clock import LOCAL
 from simulators.notices import is_deliverable
 from simulators.store import loaded, stored
 from simulators.wechat_pay.calls import Call, Reply, canonical, parse
@@ -166,7 +166,7 @@ def described(platform: WechatPay, trade: Trade) -> dict[str, Any]:
 
 def local(text: str) -> str:
     """A stored instant as the platform writes it: RFC 3339, Beijing time."""
-    return loaded(text).astimezone(SHANGHAI).isoformat(timespec="seconds")
+    return loaded(text).astimezone(LOCAL).isoformat(timespec="seconds")
 
 
 STATES = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "REFUND": "转入退款", "CLOSED": "已关闭"}
@@ -215,7 +215,7 @@ def _placed_again(platform: WechatPay, known: Trade, fingerprint: str, now: date
 
 def _offer(platform: WechatPay, out_trade_no: str, trade_type: str, now: datetime) -> Trade:
     """Hand out what the payer's phone will open: good for two hours."""
-    stamp = now.astimezone(SHANGHAI).strftime("%d%H%M%S")
+    stamp = now.astimezone(LOCAL).strftime("%d%H%M%S")
     prepay_id = f"wx{stamp}{secrets.token_hex(13)}"
     code_url = f"weixin://wxpay/bizpayurl?pr={secrets.token_urlsafe(6)}zz"
     platform.store.run(

@@ -1,4 +1,4 @@
-"""Runs the real supervisor over stand-ins: `run_stand_ins.py [FIRST] [SERVICES] [BESIDE]`."""
+"""Runs the real supervisor over stand-ins: `... [FIRST] [SERVICES] [BESIDE] [EARLY]`."""
 
 import sys
 from pathlib import Path
@@ -17,9 +17,10 @@ def tasks(names: str) -> tuple[Task, ...]:
 
 
 def main() -> None:
-    first, services, beside = [*sys.argv[1:], "", "", ""][:3]
+    first, services, beside, early = [*sys.argv[1:], "", "", "", ""][:4]
     plan = Plan(
         beside=tasks(beside),
+        early=tasks(early),
         first=tasks(first or "done"),
         services=tasks(services or "sleeper,serve"),
     )

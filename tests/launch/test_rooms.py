@@ -191,10 +191,15 @@ def test_only_loopback_is_served_without_tls(host: str, loopback: bool):
 
 
 def test_the_plan_of_a_real_hospital_has_neither_demo_data_nor_simulators():
-    names = [task.name for task in (*hospital(demo=False).first, *hospital(demo=False).services)]
-    assert names == ["migrate", "worker", "serve"]
-    names = [task.name for task in (*hospital(demo=True).first, *hospital(demo=True).services)]
-    assert names == ["migrate", "seed", "simulators", "worker", "serve"]
+    real, demo = hospital(demo=False), hospital(demo=True)
+    assert [task.name for task in (*real.early, *real.first, *real.services)] == [
+        "migrate",
+        "worker",
+        "serve",
+    ]
+    assert [task.name for task in demo.early] == ["simulators"]
+    assert [task.name for task in demo.first] == ["migrate", "seed"]
+    assert demo.services == real.services
 
 
 def test_pages_are_built_only_where_their_sources_are(tmp_path: Path):

@@ -63,7 +63,7 @@ def test_a_stop_ends_everything_within_five_seconds(start: Start, kept: Path, si
 
 
 def test_a_stop_while_starting_ends_everything(start: Start):
-    hospital = start("sleeper")
+    hospital = start("sleeper", "", "", "early")
     assert hospital.says("Valkey 就绪")
     pids = hospital.pids()
     assert hospital.end() < FIVE

@@ -1,5 +1,6 @@
 """Rows of wards, their staff, terminals and patients, with sensible defaults."""
 
+import itertools
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,20 @@ from app.identity.sessions import Login, open_session
 from app.inpatient.admission import admit_patient
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind, system
 from app.kernel.crypto import blind_index, encrypt
-from app.kernel.database import action, fetch_value
+from app.kernel.database import action, fetch, fetch_value
 from app.kernel.ids import new_id
 from app.patients.rules import check_character
 
 TEST = system("test")
+
+
+@action
+async def _rows(actor: Actor, sql: str, values: tuple[object, ...]) -> list[Any]:
+    return await fetch(sql, *values)
+
+
+async def rows(sql: str, *values: object) -> list[Any]:
+    return await _rows(TEST, sql, values)
 
 
 class WardMade(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,14 +107,19 @@ async def device(*, kind: str = "bedside", place_kind: str = "bed", place_id: UU
     return Actor(kind=ActorKind.DEVICE, id=device_id, channel=kind)
 
 
-def id_number(serial: int = 1) -> str:
-    first = f"11010119900307{serial:03d}"
+_serials = itertools.count(1)
+
+
+def id_number() -> str:
+    """A valid number that no other row of this run has."""
+    serial = next(_serials)
+    first = f"110101{1930 + serial // 900}0307{serial % 900:03d}"
     return first + check_character(first)
 
 
 async def person(*, name: str = "李小明", number: str | None = None) -> UUID:
     person_id = new_id()
-    number = number or id_number(person_id.int % 1000)
+    number = number or id_number()
     await write(
         "INSERT INTO person (id, name, sex, born_on, id_kind, id_number, id_number_index)"
         " VALUES ($1, $2, '1', $3, '01', $4, $5)",
@@ -117,7 +132,9 @@ async def person(*, name: str = "李小明", number: str | None = None) -> UUID:
     return person_id
 
 
-async def item(*, name: str = "床位费", kind: str = "bed", yuan: int = 50) -> UUID:
+async def item(
+    *, name: str = "床位费", kind: str = "bed", yuan: int = 50, micro_yuan: int | None = None
+) -> UUID:
     item_id = new_id()
     await write(
         "INSERT INTO priced_item (id, code, name, kind, unit, unit_price_micro_yuan, valid_from, active)"
@@ -126,7 +143,7 @@ async def item(*, name: str = "床位费", kind: str = "bed", yuan: int = 50) ->
         str(item_id)[-12:],
         name,
         kind,
-        yuan * 1_000_000,
+        micro_yuan or yuan * 1_000_000,
     )
     return item_id
 
@@ -156,12 +173,11 @@ async def stay(
     nurse: Actor | None = None,
     label: str = "01",
     name: str = "李小明",
-    serial: int = 1,
 ) -> StayMade:
     ward = ward or await new_ward()
     nurse = nurse or await staff(ward)
     bed_id = await bed(ward, label=label)
-    number = id_number(serial)
+    number = id_number()
     person_id = await person(name=name, number=number)
     admission_id = await admit_patient(nurse, person_id=person_id, bed_id=bed_id, nurse_id=nurse.id)
     encounter_id = await read("SELECT encounter_id FROM admission WHERE id = $1", admission_id)

@@ -16,6 +16,7 @@ from app.identity.passwords import log_in_staff
 from app.kernel import clock
 from app.kernel.actor import system
 from app.kernel.crypto import decrypt
+from app.outpatient.schedule import roll_sessions
 from app.patients.queries import find_by_id_number
 from app.patients.rules import read_id_number
 from app.seed.hospital import SEED, seed_hospital
@@ -38,6 +39,11 @@ async def seeded(db: str, data_folder: Path) -> Path:
     return data_folder / "demo/credentials.json"
 
 
+def read(credentials: Path) -> bytes:
+    assert credentials.stat().st_mode & 0o777 == 0o600
+    return credentials.read_bytes()
+
+
 EXPECTED = {
     "campus": 1,
     "department": 20,
@@ -50,6 +56,7 @@ EXPECTED = {
     "lab_panel": 13,
     "icd10": 12542,
     "device": 20,
+    "ward_rate": 6,
 }
 
 
@@ -58,15 +65,12 @@ async def test_the_hospital_is_whole_and_opens(seeded: Path) -> None:
         assert await value(f"SELECT count(*) FROM {table}") == count, table
     assert await value("SELECT count(*) FROM staff WHERE role = 'doctor'") == 60
     assert await value("SELECT count(*) FROM drug") >= 120
-    told = msgspec.json.decode(seeded.read_bytes())
-    assert seeded.stat().st_mode & 0o777 == 0o600
+    told = msgspec.json.decode(read(seeded))
     assert {login["role"] for login in told["staff"]} == {
         "doctor", "nurse", "pharmacist", "technician", "cashier", "registrar", "admin",
     }  # fmt: skip
     first = told["staff"][0]
-    assert await log_in_staff(
-        login_name=first["login_name"], password=first["password"], challenge=CHALLENGE
-    )
+    assert await log_in_staff(login_name=first["login_name"], password=first["password"], challenge=CHALLENGE)
     kinds = Counter(device["kind"] for device in told["devices"])
     assert kinds == {
         "kiosk": 2,
@@ -79,10 +83,11 @@ async def test_the_hospital_is_whole_and_opens(seeded: Path) -> None:
     assert await log_in_device(device_id=device["device_id"], device_key=device["device_key"])
 
     await _everybody_has_a_valid_number()
-    before = seeded.read_bytes()
+    before = read(seeded)
     assert await seed_hospital(SYSTEM) is False, "the second time changes nothing"
-    assert seeded.read_bytes() == before
+    assert read(seeded) == before
     await _the_catalogs_can_be_searched()
+    await _clinics_can_be_booked()
 
 
 async def _everybody_has_a_valid_number() -> None:
@@ -105,6 +110,23 @@ async def _the_catalogs_can_be_searched() -> None:
     count = await lab_panel(SYSTEM, panel_id=panels["LAB-CBC"])
     assert [test.code for test in count.tests][:3] == ["WBC", "RBC", "HGB"]
     assert len(count.tests[2].references) == 3
+
+
+async def _clinics_can_be_booked() -> None:
+    began = time.monotonic()
+    assert await roll_sessions() > 500
+    assert time.monotonic() - began < SECONDS_MAX
+    uncovered = await value(
+        "SELECT count(*) FROM department d, generate_series(1, 7) AS day, unnest(ARRAY['am', 'pm']) AS half"
+        " WHERE EXISTS (SELECT FROM room r WHERE r.department_id = d.id) AND NOT EXISTS (SELECT FROM"
+        " schedule_template t WHERE t.department_id = d.id AND t.weekday = day AND t.half_day = half)"
+    )
+    assert uncovered == 0
+    twice = await value(
+        "SELECT count(*) FROM (SELECT FROM schedule_template GROUP BY staff_id, weekday, half_day"
+        " HAVING count(*) > 1) AS doubled"
+    )
+    assert twice == 0
 
 
 def test_the_same_people_come_each_time(data_folder: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from litestar import Litestar, Request, Response, post
 from litestar.datastructures import State
 
+from app.kernel.clock import wall
 from simulators.alipay.platform import Alipay
-from simulators.clock import wall
 from simulators.main import all_running
 from simulators.serving import serving
 from simulators.wechat_pay.platform import WechatPay
@@ -71,6 +71,7 @@ class Simulators:
         self.merchants: dict[str, Merchant] = {}
         self.merchant = Merchant("")
         self.cards: dict[str, dict[str, str]] = {}
+        self.http = httpx.Client(timeout=10, trust_env=False)
         self._merchant_base = ""
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -84,6 +85,7 @@ class Simulators:
     def stop(self) -> None:
         assert self._loop is not None
         assert self._stop is not None
+        self.http.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
         assert not self._thread.is_alive(), "the simulators did not stop"
@@ -102,7 +104,7 @@ class Simulators:
 
     def control_answer(self, name: str, method: str, path: str, /, **json: Any) -> httpx.Response:
         address = self.cards[name]["control_url"] + path
-        return httpx.request(method, address, json=json if method == "POST" else None, timeout=10)
+        return self.http.request(method, address, json=json if method == "POST" else None)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

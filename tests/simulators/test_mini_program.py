@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.simulators.conftest import Simulators
@@ -19,7 +18,7 @@ def session(simulators: Simulators, code: str, **change: str) -> dict[str, Any]:
         "grant_type": "authorization_code",
         **change,
     }
-    answer = httpx.get(card["base_url"] + "/sns/jscode2session", params=asked)
+    answer = simulators.http.get(card["base_url"] + "/sns/jscode2session", params=asked)
     assert answer.status_code == 200
     return answer.json()
 
@@ -32,7 +31,7 @@ def token(simulators: Simulators, **change: Any) -> dict[str, Any]:
         "secret": card["app_secret"],
         **change,
     }
-    return httpx.post(card["base_url"] + "/cgi-bin/stable_token", json=asked).json()
+    return simulators.http.post(card["base_url"] + "/cgi-bin/stable_token", json=asked).json()
 
 
 def send(simulators: Simulators, access_token: str, openid: str, **data: str) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def send(simulators: Simulators, access_token: str, openid: str, **data: str) ->
         "page": "pages/reports/index",
         "data": {name: {"value": value} for name, value in data.items()},
     }
-    return httpx.post(
+    return simulators.http.post(
         simulators.cards[WX]["base_url"] + "/cgi-bin/message/subscribe/send",
         params={"access_token": access_token},
         json=message,

@@ -295,14 +295,16 @@ def test_an_error_may_hide_an_order(
     assert (client.query(out_trade_no=number)[0] == 200) is happened
 
 
-def test_a_late_reply_is_late(simulators: Simulators, tmp_path: Path) -> None:
-    client = client_of(simulators, tmp_path)
-    for fault in ("delay_before", "delay_after"):
-        simulators.control(WX, "POST", "/faults", name=fault, seconds=0.3)
-        began = time.monotonic()
-        client.query(out_trade_no="order-none")
-        assert (time.monotonic() - began >= 0.3) is (fault == "delay_before")
-        simulators.control(WX, "DELETE", "/faults")
+@pytest.mark.parametrize(("fault", "found"), [("delay_before", 404), ("delay_after", 200)])
+def test_a_client_that_cannot_wait_may_have_ordered(
+    simulators: Simulators, tmp_path: Path, fault: str, found: int
+) -> None:
+    hasty, number = client_of(simulators, tmp_path, timeout=(3, 0.7)), f"order-{fault}"
+    simulators.control(WX, "POST", "/faults", name=fault, endpoint="jsapi", seconds=2.5)
+    payer = {"openid": payer_of(simulators)}
+    with pytest.raises(OSError, match="timed out"):
+        hasty.pay(description="挂号", out_trade_no=number, amount={"total": 1}, payer=payer)
+    assert client_of(simulators, tmp_path).query(out_trade_no=number)[0] == found
 
 
 def test_ports_keys_and_book_survive_a_restart(keys_folder: Path, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 // The board of one zone: connects, keeps the last state, and says how good it is.
 
 import { onUnmounted, reactive } from "vue";
-import { hospital, pause, Refused } from "../shared/api.js";
+import { hospital, pause } from "../shared/api.js";
 import { serverClock } from "../shared/clock.js";
-import { clientId, deviceToken, NotEnrolled } from "../shared/device.js";
+import { clientId, deviceToken, isStranger } from "../shared/device.js";
 import { connectLive } from "../shared/live.js";
 import { announcer } from "./announcer.js";
 
@@ -59,7 +59,7 @@ export function liveBoard() {
         live = connectLive({ streams: me.streams, ticket: api.ticket, clientId: clientId(), hear, tell });
         return;
       } catch (error) {
-        const stranger = error instanceof NotEnrolled || error instanceof Refused;
+        const stranger = isStranger(error);
         board.face = stranger ? "unknown_device" : "failed";
         await pause((stranger ? ENROL_RETRY_MS : RETRY_MS) * (0.5 + Math.random()));
       }

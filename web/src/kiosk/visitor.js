@@ -3,8 +3,8 @@
 import { reactive } from "vue";
 import { hospital, pause, randomKey, Refused } from "../shared/api.js";
 import { serverClock } from "../shared/clock.js";
-import { deviceToken, NotEnrolled } from "../shared/device.js";
-import { kindOf } from "../shared/wedge.js";
+import { deviceToken, isStranger, NotEnrolled } from "../shared/device.js";
+import { shownBy } from "../shared/wedge.js";
 
 const LOOK_EVERY_MS = 10_000;
 const LOOK_WHEN_DOWN_MS = 3_000;
@@ -29,7 +29,7 @@ export function kioskVisit() {
     wipe("reading");
     kiosk.elder = elder;
     await ask(
-      () => api.write("/api/kiosk/v1/identify", { kind: kindOf(value), value }),
+      () => api.write("/api/kiosk/v1/identify", shownBy(value)),
       (known) => Object.assign(kiosk, { face: "visits", visitor: known.visitor, visits: inOrder(known.visits) }),
       () => wipe("offline"),
     );
@@ -80,7 +80,7 @@ export function kioskVisit() {
       clock.hear(me.now);
       kiosk.lastGoodAt = clock.now();
     } catch (error) {
-      face = error instanceof NotEnrolled || error instanceof Refused ? "unknown_device" : "offline";
+      face = isStranger(error) ? "unknown_device" : "offline";
     }
     if (mine === round && !PRIVATE_FACES.has(kiosk.face)) kiosk.face = face;
   }

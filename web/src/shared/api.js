@@ -3,7 +3,8 @@
 const TIMEOUT_MS = 8_000;
 const WRITE_ATTEMPTS = 3;
 const RETRY_PAUSE_MS = 700;
-const UNSURE_STATUSES = new Set([502, 503, 504]);
+const RETRY_PAUSE_MAX_MS = 3_000;
+const SERVER_TROUBLE = 500;
 
 export class Refused extends Error {
   constructor(status, problem) {
@@ -46,7 +47,7 @@ export async function send(method, path, { body, headers = {}, timeoutMs = TIMEO
     throw new Unanswered(error.name);
   }
   if (response.ok) return payload;
-  if (UNSURE_STATUSES.has(response.status)) {
+  if (response.status >= SERVER_TROUBLE) {
     throw new Unanswered(payload.code ?? `http_${response.status}`, retryAfter(response));
   }
   throw new Refused(response.status, payload);
@@ -81,7 +82,8 @@ export function hospital(token) {
         return await authorized("POST", path, { ...options, body, headers });
       } catch (error) {
         if (!(error instanceof Unanswered) || left === 1) throw error;
-        await pause(Math.max(error.retryAfterMs, RETRY_PAUSE_MS));
+        // Somebody stands and waits: a longer wish of the server is the next person's matter.
+        await pause(Math.min(Math.max(error.retryAfterMs, RETRY_PAUSE_MS), RETRY_PAUSE_MAX_MS));
       }
     }
   }

@@ -8,6 +8,10 @@ const RENEW_BEFORE_MS = 60_000;
 
 export class NotEnrolled extends Error {}
 
+/** Whether the hospital does not know this screen, or no longer wants it. */
+export const isStranger = (error) =>
+  error instanceof NotEnrolled || (error instanceof Refused && [401, 403].includes(error.status));
+
 export function enrol() {
   const given = new URLSearchParams(location.hash.slice(1));
   if (given.get("device_id") && given.get("device_key")) {

@@ -41,4 +41,10 @@ function characterOf(event) {
 }
 
 const CARD = /^\d{14,17}[\dXx]$/;
-export const kindOf = (value) => (CARD.test(value) ? "id_card" : "booking_code");
+
+/** What somebody held to the reader, as the hospital wants to be told. */
+export function shownBy(value) {
+  return CARD.test(value)
+    ? { kind: "id_card", value: value.toUpperCase() }
+    : { kind: "booking_code", value };
+}
