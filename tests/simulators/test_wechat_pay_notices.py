@@ -8,10 +8,6 @@ import pytest
 
 from simulators.wechat_pay.telling import RETRY_AFTER
 from tests.simulators.conftest import Merchant, Simulators
-
-WX = "wechat_pay"
-
-
 from tests.simulators.raw_wechat_pay import WX, Raw, an_order, native, number, paid, query, refund
 
 
