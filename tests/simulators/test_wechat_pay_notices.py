@@ -53,6 +53,18 @@ def test_a_refund_can_end_badly(
         assert refund(raw, order, 100).status_code == 200
 
 
+def test_a_refund_ends_once(simulators: Simulators, raw: Raw) -> None:
+    order, no = paid(simulators, raw), number()
+    simulators.control(WX, "POST", "/faults", name="refund_stuck", reference=no)
+    refund(raw, order, 30, out_refund_no=no)
+    for status in ("SUCCESS", "CLOSED", "ABNORMAL"):
+        ended = simulators.control(WX, "POST", f"/refunds/{no}/outcome", status=status)
+        assert ended["state"] == "SUCCESS"
+    entries = simulators.control(WX, "GET", "/book/entries")["items"]
+    kinds = {e["kind"] for e in entries if e["reference"] == no}
+    assert kinds == {"refund_accepted", "refund_success"}
+
+
 def test_a_stuck_refund_waits_for_the_control_api(simulators: Simulators, raw: Raw) -> None:
     order, no = paid(simulators, raw), number()
     simulators.control(WX, "POST", "/faults", name="refund_stuck", reference=no)
