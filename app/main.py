@@ -73,6 +73,11 @@ def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
+async def drain() -> None:
+    """Send the sockets away. The server calls it before it closes them; the lifespan ends too late."""
+    await HUB.close()
+
+
 @asynccontextmanager
 async def lifespan(_: Litestar) -> AsyncIterator[None]:
     await open_pool()
