@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.identity.signed_in import require_account
 from app.kernel.actor import Actor
@@ -18,7 +18,7 @@ from notifications.inbox import MessageView, mark_read, messages_of
 async def list_messages(
     actor: NamedDependency[Actor],
     limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX)] = 20,
-    after: UUID | None = None,
+    after: FromQuery[UUID | None] = None,
 ) -> list[MessageView]:
     """The account's messages, newest first."""
     assert actor.id is not None

@@ -12,7 +12,7 @@ from app.alerts.queries import ward_alert_state
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.events import Event
 from notifications.history import somebody_listens
-from notifications.push import push
+from notifications.push import push_state
 from notifications.streams import ward_alerts
 
 AnyAlert = AlertRaised | AlertEscalated | AlertAccepted | AlertHandled | AlertCancelled
@@ -22,11 +22,12 @@ async def show(actor: Actor, fact: AnyAlert, event: Event) -> None:
     """The station is told which alert moved; it shows the state that comes along."""
     if fact.ward_id is None:
         return
-    data: dict[str, Any] = {
-        "alert_id": fact.alert_id,
-        "state": await ward_alert_state(actor, ward_id=fact.ward_id),
-    }
-    await push(actor, stream=ward_alerts(fact.ward_id), type=event.kind, data=data, prio=0)
+    ward_id = fact.ward_id
+
+    async def present() -> dict[str, Any]:
+        return {"alert_id": fact.alert_id, "state": await ward_alert_state(actor, ward_id=ward_id)}
+
+    await push_state(actor, stream=ward_alerts(ward_id), type=event.kind, read=present, prio=0)
 
 
 async def hurry_if_nobody_listens(actor: Actor, fact: AlertRaised | AlertEscalated, event: Event) -> None:
@@ -47,3 +48,8 @@ async def arrived(actor: Actor, alert_ids: list[str]) -> None:
 
 async def ward_state(actor: Actor, ward_id: UUID) -> dict[str, Any]:
     return msgspec.to_builtins(await ward_alert_state(actor, ward_id=ward_id))
+
+
+def alerts_shown(state: dict[str, Any]) -> list[str]:
+    """A station that was away learns of these from the snapshot: its acknowledgement proves them too."""
+    return [alert["alert_id"] for alert in state["alerts"] if alert["status"] == "raised"]

@@ -1,5 +1,7 @@
 """GET /rt: a websocket that speaks hosp.rt.v1."""
 
+import asyncio
+import contextlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -7,28 +9,39 @@ from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 
 from notifications.frames import CLOSE_FORBIDDEN, CLOSE_TOO_MANY
-from notifications.hub import HUB, SOCKETS_MAX
-from notifications.session import Session
+from notifications.hub import HUB
+from notifications.session import Close, Left, Session
+
+CLOSE_SECONDS_MAX = 1.0
+
+AnySocket = WebSocket[Any, Any, Any]
 
 
 @websocket("/rt")
-async def realtime(socket: WebSocket[Any, Any, Any]) -> None:
+async def realtime(socket: AnySocket) -> None:
     if not from_here(socket):
         await socket.close(code=CLOSE_FORBIDDEN, reason="origin")
         return
     await socket.accept()
-    if len(HUB.sessions) >= SOCKETS_MAX:
-        await socket.close(code=CLOSE_TOO_MANY, reason="full")
+    if HUB.sockets >= HUB.limits.sockets_max:
+        await goodbye(socket, Close(CLOSE_TOO_MANY, "full"))
         return
-    session = Session(socket.receive_text, socket.send_text)
+    HUB.sockets += 1
     try:
-        close = await session.run()
-        await socket.close(code=close.code, reason=close.reason)
-    except WebSocketDisconnect:
-        return  # the client went; what it missed waits in the ledger
+        await goodbye(socket, await Session(socket.receive_text, socket.send_text).run())
+    except (WebSocketDisconnect, Left):
+        return  # what it missed waits in the ledger
+    finally:
+        HUB.sockets -= 1
 
 
-def from_here(socket: WebSocket[Any, Any, Any]) -> bool:
+async def goodbye(socket: AnySocket, close: Close) -> None:
+    """Close. Who does not read would keep us waiting for ever; who has gone already needs no goodbye."""
+    with contextlib.suppress(TimeoutError, OSError, RuntimeError, WebSocketDisconnect):
+        await asyncio.wait_for(socket.close(code=close.code, reason=close.reason), CLOSE_SECONDS_MAX)
+
+
+def from_here(socket: AnySocket) -> bool:
     """A browser names the page's origin: it must be ours. Mini-programs and programs name none."""
     origin = socket.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc == socket.headers.get("Host")

@@ -1,7 +1,7 @@
 """The frames of hosp.rt.v1: JSON texts whose `t` tells their kind. The whole vocabulary on one page."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,10 @@ CLOSE_TOO_MANY = 4029
 CLOSE_MALFORMED = 4400
 
 
+# It is written into the ledger and compared: nothing unprintable, nothing endless.
+ClientId = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}$")]
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """A stream to hear; with `epoch` and `after` of the last visit, only what was missed is sent."""
 
@@ -28,7 +32,7 @@ class Wanted(msgspec.Struct, frozen=True):
 class Hello(msgspec.Struct, frozen=True, tag_field="t", tag="hello"):
     v: str
     ticket: str
-    client_id: str
+    client_id: ClientId
     boot_id: str
     streams: list[Wanted]
     window: int = 32

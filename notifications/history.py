@@ -4,16 +4,38 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from app.kernel.actor import Actor
-from app.kernel.database import action, fetch, fetch_one, fetch_value, query, snapshot
+from app.kernel.database import (
+    DATABASE_AWAY,
+    action,
+    fetch,
+    fetch_one,
+    fetch_value,
+    query,
+    snapshot,
+)
+from app.kernel.errors import OutcomeUnknown, Unavailable
 from app.kernel.ids import new_id
 from notifications.frames import Ev, write_frame
 from notifications.streams import State
 
 EVENTS_MAX = 256
 PRESENT_SECONDS = 20
+
+# The ledger does not answer now. A socket waits for it: what it is owed is still there afterwards.
+LEDGER_AWAY = (
+    Unavailable,
+    OutcomeUnknown,
+    TimeoutError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    *DATABASE_AWAY,
+)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -33,18 +55,21 @@ class Stored(msgspec.Struct, frozen=True):
 @action
 async def ensure_head(actor: Actor, *, stream: str) -> Head:
     """The stream's head; a stream that nobody wrote to yet begins at 0."""
-    await fetch(
-        "INSERT INTO rt_stream (stream, epoch, seq) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
-        stream,
-        new_id(),
-    )
-    return await _head(stream)
+    known = await _head(stream)
+    if known is None:
+        await fetch(
+            "INSERT INTO rt_stream (stream, epoch, seq) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+            stream,
+            new_id(),
+        )
+        known = await _head(stream)
+    assert known is not None
+    return known
 
 
-async def _head(stream: str) -> Head:
+async def _head(stream: str) -> Head | None:
     row = await fetch_one("SELECT stream, epoch, seq FROM rt_stream WHERE stream = $1", stream)
-    assert row is not None
-    return Head(row["stream"], row["epoch"], row["seq"])
+    return None if row is None else Head(row["stream"], row["epoch"], row["seq"])
 
 
 @query
@@ -82,23 +107,35 @@ async def head_and_state(
 ) -> tuple[Head, dict[str, Any]]:
     """The state and the number up to which it holds, of one and the same moment."""
     head = await _head(stream)
+    assert head is not None, f"{stream} is listened to, so it has a head"
     return head, await state(actor, owner_id)
 
 
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a client has acknowledged a stream, and whether it is there to hear more."""
+
+    acked: int
+    present: bool
+
+
 @action
-async def note_cursors(actor: Actor, *, cursors: Sequence[tuple[str, str, int]]) -> None:
-    """Write (client, stream, acknowledged number): proof of arrival, and proof of presence by its time."""
+async def note_cursors(actor: Actor, *, cursors: dict[tuple[str, str], Cursor]) -> None:
+    """Write cursors by (client, stream): proof of arrival, and proof of presence by its time."""
+    rows = sorted(cursors.items())
     await fetch(
         "INSERT INTO rt_cursor AS c (id, client_id, stream, acked_seq, at)"
-        " SELECT w.id, w.client_id, w.stream, w.seq, now()"
-        " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS w(id, client_id, stream, seq)"
-        " ORDER BY w.client_id, w.stream"
+        " SELECT w.id, w.client_id, w.stream, w.seq,"
+        " now() - CASE WHEN w.present THEN 0 ELSE $6 END * interval '1 second'"
+        " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::boolean[])"
+        " AS w(id, client_id, stream, seq, present)"
         " ON CONFLICT ON CONSTRAINT rt_cursor_once DO UPDATE"
-        " SET acked_seq = greatest(c.acked_seq, excluded.acked_seq), at = now()",
-        [new_id() for _ in cursors],
-        [client for client, _, _ in cursors],
-        [stream for _, stream, _ in cursors],
-        [seq for _, _, seq in cursors],
+        " SET acked_seq = greatest(c.acked_seq, excluded.acked_seq), at = excluded.at",
+        [new_id() for _ in rows],
+        [client for (client, _), _ in rows],
+        [stream for (_, stream), _ in rows],
+        [cursor.acked for _, cursor in rows],
+        [cursor.present for _, cursor in rows],
+        PRESENT_SECONDS,
     )
 
 

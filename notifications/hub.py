@@ -1,9 +1,11 @@
 """One watched task per process that follows all locally heard streams, and tells their sockets."""
 
 import asyncio
+import contextlib
+import contextvars
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
@@ -13,26 +15,28 @@ from app.kernel.hints import Wakeups
 from app.kernel.tasks import Watched
 from notifications.history import (
     EVENTS_MAX,
+    Cursor,
     Head,
     Stored,
     ensure_head,
     events_after,
+    head_and_state,
     heads,
     note_cursors,
 )
+from notifications.limits import LIMITS, Limits
+from notifications.streams import StreamKind
 
 if TYPE_CHECKING:
     from notifications.session import Session
 
-POLL_SECONDS = 0.5
-LIVE_SECONDS = 4.0  # /readyz asks: without a good look for so long we are not ready
-SILENT_SECONDS_MAX = 10.0  # sockets are closed then, so that their owners notice and go elsewhere
-PRESENCE_SECONDS = 5.0
-SOCKETS_MAX = 6000
+GO_SECONDS_MAX = 0.5
 
-ACTOR = system("hub")
+Picture = asyncio.Task[tuple[Head, dict[str, Any]]]
+
 SOCKETS = Gauge("jiuyi_rt_sockets", "Open realtime connections")
 EVENTS = Counter("jiuyi_rt_events_total", "Events taken from the ledger")
+HOLES = Counter("jiuyi_rt_holes_total", "Times the ledger did not hold what a feed needed next")
 
 
 class Feed:
@@ -44,6 +48,8 @@ class Feed:
         self.seq = head.seq
         self.recent: deque[Stored] = deque(maxlen=EVENTS_MAX)
         self.sessions: set[Session] = set()
+        self.picture: Picture | None = None
+        self.pictured_at = 0.0
 
     def after(self, seq: int) -> list[Stored] | None:
         """The events behind `seq` if they are all at hand, else None: ask the ledger."""
@@ -53,19 +59,47 @@ class Feed:
             return None
         return [event for event in self.recent if event.seq > seq]
 
+    def take(self, events: list[Stored]) -> bool:
+        """Append what follows without a hole; False where the first does not."""
+        if not events or events[0].seq != self.seq + 1:
+            return False
+        self.recent.extend(events)
+        self.seq = events[-1].seq
+        EVENTS.inc(len(events))
+        return True
+
+    def start_over(self, head: Head) -> None:
+        """Stand at `head` with nothing at hand: sockets that need what lies before get a snapshot."""
+        self.epoch, self.seq = head.epoch, head.seq
+        self.recent.clear()
+        self.picture = None
+
+    def wake(self) -> None:
+        for session in self.sessions:
+            session.dirty.set()
+
 
 class Hub:
     """Streams to sockets. The ledger is the truth: a hint only shortens the wait for the next look."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.limits = limits
+        self.actor = system("hub")
         self.feeds: dict[str, Feed] = {}
-        self.sessions: set[Session] = set()
+        self.sessions: dict[str, Session] = {}  # by client: a newer one replaces its older self
+        self.sockets = 0
         self.watched = Watched()
         self.wakeups = Wakeups()
+        self.news: dict[tuple[str, str], Cursor] = {}
+        self.has_news = asyncio.Event()
+        self.empty = asyncio.Event()
         self.looked_at = time.monotonic()
 
     def start(self) -> None:
         self.looked_at = time.monotonic()
+        # asyncio binds these to the loop that first waits for them.
+        self.wakeups, self.has_news, self.empty = Wakeups(), asyncio.Event(), asyncio.Event()
+        self.empty.set()
         self.watched.start("hub:hints", self.wakeups.listen)
         self.watched.start("hub:follow", self._follow)
         self.watched.start("hub:watchdog", self._watch)
@@ -77,21 +111,34 @@ class Hub:
         self.feeds.clear()
 
     def is_live(self) -> bool:
-        return time.monotonic() - self.looked_at < LIVE_SECONDS
+        return time.monotonic() - self.looked_at < self.limits.live_s
+
+    async def close(self) -> None:
+        """Before the server stops: everybody is told, and has a moment to go."""
+        await self.drain()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.empty.wait(), GO_SECONDS_MAX)
 
     async def drain(self) -> None:
-        """Send everybody away with a wait of their own, before the server stops."""
-        await asyncio.gather(*(session.say_bye() for session in list(self.sessions)), return_exceptions=True)
+        """Send everybody away, each with a wait of its own."""
+        sessions = list(self.sessions.values())
+        await asyncio.gather(*(session.say_bye() for session in sessions), return_exceptions=True)
 
     def enter(self, session: "Session") -> "Session | None":
         """Add a session; the older one of the same client, which it replaces, returns."""
-        older = next((s for s in self.sessions if s.client_key == session.client_key), None)
-        self.sessions.add(session)
+        older = self.sessions.get(session.client_key)
+        self.sessions[session.client_key] = session
+        self.empty.clear()
         SOCKETS.set(len(self.sessions))
         return older
 
     def leave(self, session: "Session") -> None:
-        self.sessions.discard(session)
+        replaced = self.sessions.get(session.client_key) is not session
+        if not replaced:
+            del self.sessions[session.client_key]
+            self.tell_presence(session.cursors(leaving=True))
+        if not self.sessions:
+            self.empty.set()
         SOCKETS.set(len(self.sessions))
         for stream in session.places:
             feed = self.feeds.get(stream)
@@ -100,62 +147,79 @@ class Hub:
                 if not feed.sessions:
                     del self.feeds[stream]
 
-    async def attach(self, session: "Session", stream: str) -> Feed:
-        head = await ensure_head(ACTOR, stream=stream)
+    async def attach(self, session: "Session", stream: str) -> tuple[Feed, Head]:
+        """The feed of a stream, which may be a moment behind, and the ledger's own head."""
+        head = await ensure_head(self.actor, stream=stream)
         feed = self.feeds.setdefault(stream, Feed(head))
         feed.sessions.add(session)
-        return feed
+        return feed, head
+
+    async def picture(self, feed: Feed, kind: StreamKind, owner_id: UUID) -> tuple[Head, dict[str, Any]]:
+        """State and number of one moment. When everybody comes back at once they share one."""
+        taken = feed.picture
+        failed = taken is not None and taken.done() and (taken.cancelled() or taken.exception() is not None)
+        if taken is None or failed or time.monotonic() - feed.pictured_at > self.limits.picture_s:
+            taking = head_and_state(self.actor, stream=feed.stream, owner_id=owner_id, state=kind.state)
+            taken = asyncio.get_running_loop().create_task(taking, context=contextvars.Context())
+            feed.picture, feed.pictured_at = taken, time.monotonic()
+        return await asyncio.shield(taken)
 
     async def _follow(self) -> None:
         while True:
-            await self.look()
-            await self.wakeups.wait("*", poll_s=POLL_SECONDS)
+            if not await self.look():
+                await self.wakeups.wait("rt:*", poll_s=self.limits.poll_s)
 
-    async def look(self) -> None:
-        """Take what is new on all local streams, in two round trips at most."""
-        newest = await heads(ACTOR, streams=list(self.feeds))
-        behind: list[Feed] = []
-        for head in newest:
-            feed = self.feeds.get(head.stream)
-            if feed is None or (feed.epoch == head.epoch and feed.seq >= head.seq):
-                continue
+    async def look(self) -> bool:
+        """Take what is new on all local streams, in two round trips at most. Whether there is more."""
+        followed = dict(self.feeds)
+        behind: dict[Feed, Head] = {}
+        for head in await heads(self.actor, streams=list(followed)):
+            feed = followed[head.stream]
             if feed.epoch != head.epoch:
-                feed.epoch, feed.seq = head.epoch, head.seq
-                feed.recent.clear()
-                self._wake(feed)
-            else:
-                behind.append(feed)
+                feed.start_over(head)
+                feed.wake()
+            elif feed.seq < head.seq:
+                behind[feed] = head
         if behind:
             await self._take(behind)
         self.looked_at = time.monotonic()
+        return any(feed.seq < head.seq for feed, head in behind.items())
 
-    async def _take(self, behind: list[Feed]) -> None:
-        found = await events_after(ACTOR, wanted=[(feed.stream, feed.seq) for feed in behind])
-        for feed in behind:
-            for event in found.get(feed.stream, []):
-                if event.seq == feed.seq + 1:
-                    feed.recent.append(event)
-                    feed.seq = event.seq
-                    EVENTS.inc()
-            self._wake(feed)
-
-    def _wake(self, feed: Feed) -> None:
-        for session in feed.sessions:
-            session.dirty.set()
+    async def _take(self, behind: dict[Feed, Head]) -> None:
+        found = await events_after(self.actor, wanted=[(feed.stream, feed.seq) for feed in behind])
+        for feed, head in behind.items():
+            if not feed.take(found.get(feed.stream, [])):
+                HOLES.inc()  # retention was faster than we: standing still would be for ever
+                feed.start_over(head)
+            feed.wake()
 
     async def _watch(self) -> None:
-        """A hub that cannot look must not look alive: its sockets are closed."""
+        """Who does not read is sent away; and a hub that cannot look must not look alive."""
         while True:
-            await asyncio.sleep(1)
-            if time.monotonic() - self.looked_at > SILENT_SECONDS_MAX:
+            await asyncio.sleep(self.limits.watch_s)
+            for session in list(self.sessions.values()):
+                session.end_if_stuck()
+            if time.monotonic() - self.looked_at > self.limits.silent_s:
                 await self.drain()
 
+    def tell_presence(self, cursors: dict[tuple[str, str], Cursor]) -> None:
+        """Have these written at once: an alert may ask in the next moment whether somebody listens."""
+        self.news |= cursors
+        self.has_news.set()
+
     async def _note_presence(self) -> None:
+        due = time.monotonic()
         while True:
-            cursors = [c for session in list(self.sessions) for c in session.cursors()]
-            if cursors:
-                await note_cursors(ACTOR, cursors=cursors)
-            await asyncio.sleep(PRESENCE_SECONDS)
+            news, self.news = self.news, {}
+            if time.monotonic() >= due:
+                due = time.monotonic() + self.limits.presence_s
+                for session in self.sessions.values():
+                    news |= session.cursors()
+            if news:
+                await note_cursors(self.actor, cursors=news)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.has_news.wait(), max(0.0, due - time.monotonic()))
+            self.has_news.clear()
 
 
 HUB = Hub()

@@ -16,7 +16,7 @@ from app.queueing.displays import (
 )
 from app.queueing.events import QueueChanged, TicketCalled, WindowQueueChanged
 from notifications.inbox import tell_phones
-from notifications.push import push
+from notifications.push import push_state
 from notifications.streams import room_queue, window_queue, zone_queue
 
 CHANGED = "queue.changed"
@@ -24,47 +24,42 @@ CHANGED = "queue.changed"
 
 async def show_in_zone(actor: Actor, fact: QueueChanged, event: Event) -> None:
     """The hall's and the doors' boards: the whole state as it is now, and the call if it was one."""
-    state = await zone_queue_state(actor, zone_id=fact.zone_id)
-    data: dict[str, Any] = {"reason": fact.reason, "state": state}
-    call = next(
-        (c for c in state.calling if (c.call_id, c.repeat_no) == (fact.call_id, fact.repeat_no)), None
-    )
-    await push(
-        actor,
-        stream=zone_queue(fact.zone_id),
-        type=CHANGED,
-        data=data | _spoken(call),
-        prio=1,
-        ttl_s=None if call is None else CALL_TTL_S,
+
+    async def board() -> dict[str, Any]:
+        state = await zone_queue_state(actor, zone_id=fact.zone_id)
+        return {"reason": fact.reason, "state": state} | _spoken(state.calling, fact)
+
+    await push_state(
+        actor, stream=zone_queue(fact.zone_id), type=CHANGED, read=board, prio=1, ttl_s=_ttl_of(fact)
     )
     for room_id in fact.room_ids:
-        room = await room_queue_state(actor, room_id=room_id)
-        await push(
-            actor,
-            stream=room_queue(room_id),
-            type=CHANGED,
-            data={"reason": fact.reason, "state": room},
-            prio=1,
-        )
+        await _show_at_desk(actor, room_id, fact.reason)
+
+
+async def _show_at_desk(actor: Actor, room_id: UUID, reason: str) -> None:
+    async def desk() -> dict[str, Any]:
+        return {"reason": reason, "state": await room_queue_state(actor, room_id=room_id)}
+
+    await push_state(actor, stream=room_queue(room_id), type=CHANGED, read=desk, prio=1)
 
 
 async def show_at_window(actor: Actor, fact: WindowQueueChanged, event: Event) -> None:
-    state = await window_queue_state(actor, window_id=fact.window_id)
-    call = next(
-        (c for c in state.calling if (c.call_id, c.repeat_no) == (fact.call_id, fact.repeat_no)), None
-    )
-    await push(
-        actor,
-        stream=window_queue(fact.window_id),
-        type=CHANGED,
-        data={"reason": fact.reason, "state": state} | _spoken(call),
-        prio=1,
-        ttl_s=None if call is None else CALL_TTL_S,
+    async def board() -> dict[str, Any]:
+        state = await window_queue_state(actor, window_id=fact.window_id)
+        return {"reason": fact.reason, "state": state} | _spoken(state.calling, fact)
+
+    await push_state(
+        actor, stream=window_queue(fact.window_id), type=CHANGED, read=board, prio=1, ttl_s=_ttl_of(fact)
     )
 
 
-def _spoken(call: CallShown | None) -> dict[str, Any]:
-    """What is read aloud, at most once per display and never after its time."""
+def _ttl_of(fact: QueueChanged | WindowQueueChanged) -> int | None:
+    return None if fact.call_id is None else CALL_TTL_S
+
+
+def _spoken(calling: list[CallShown], fact: QueueChanged | WindowQueueChanged) -> dict[str, Any]:
+    """What is read aloud, at most once per display and never after its time; nothing if it is over."""
+    call = next((c for c in calling if (c.call_id, c.repeat_no) == (fact.call_id, fact.repeat_no)), None)
     if call is None:
         return {}
     kept = ("call_id", "repeat_no", "number", "masked_name", "room", "ttl_s")

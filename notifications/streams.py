@@ -11,6 +11,11 @@ from app.kernel.actor import Actor
 MayListen = Callable[[Actor, UUID], Awaitable[bool]]
 State = Callable[[Actor, UUID], Awaitable[dict[str, Any]]]
 Arrived = Callable[[Actor, list[str]], Awaitable[None]]
+Shown = Callable[[dict[str, Any]], list[str]]
+
+
+def nothing_to_prove(state: dict[str, Any]) -> list[str]:
+    return []
 
 
 class StreamKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +29,7 @@ class StreamKind(msgspec.Struct, frozen=True, kw_only=True):
     may_listen: MayListen
     state: State
     arrived: Arrived | None = None  # told which alerts a client acknowledged
+    shown: Shown = nothing_to_prove  # the alerts that a snapshot brings
 
     def name(self, owner_id: UUID) -> str:
         return f"{self.prefix}:{owner_id}:{self.topic}"
@@ -37,9 +43,11 @@ def find(kinds: dict[str, StreamKind], stream: str) -> tuple[StreamKind, UUID] |
     if kind is None or kind.topic != topic:
         return None
     try:
-        return kind, UUID(owner)
+        owner_id = UUID(owner)
     except ValueError:
         return None
+    # An id can be spelled in many ways; on a stream of another spelling nothing would ever be heard.
+    return (kind, owner_id) if kind.name(owner_id) == stream else None
 
 
 def zone_queue(zone_id: UUID) -> str:

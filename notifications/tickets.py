@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 import msgspec
-from app.identity.sessions import is_live
 from litestar import Router, post
 from litestar.di import NamedDependency
 
+from app.identity.sessions import is_live
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.crypto import open_token, sign_token

@@ -115,6 +115,11 @@ class Wakeups:
             if settings().redis_url:
                 with contextlib.suppress(*REDIS_AWAY):
                     async for topic in heard():
-                        self.of(topic).set()
-                        self.of("*").set()
+                        self._tell(topic)
             await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _tell(self, topic: str) -> None:
+        """Wake who waits for the topic or for all of its kind (`rt:*`). Other topics leave no trace."""
+        for name in (topic, topic.partition(":")[0] + ":*"):
+            if name in self.events:
+                self.events[name].set()

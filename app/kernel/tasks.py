@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -23,10 +24,21 @@ class Watched:
         self.stopping = False
 
     def start(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
-        self.restarts[name] = 0
+        self.restarts.setdefault(name, 0)
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._watch(name, forever), name=name, context=contextvars.Context())
+        task.add_done_callback(partial(self._start_again, name, forever))
         self.tasks.append(task)
+
+    def _start_again(
+        self, name: str, forever: Callable[[], Awaitable[None]], ended: asyncio.Task[None]
+    ) -> None:
+        """Only `stop` ends a watched task: a cancellation that somebody else sent is one more failure."""
+        if not self.stopping and ended in self.tasks:
+            log.warning("task_cancelled", task=name)
+            self.tasks.remove(ended)
+            self.restarts[name] += 1
+            self.start(name, forever)
 
     async def _watch(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
         pause = 0.1

@@ -1,0 +1,28 @@
+"""The figures of hosp.rt.v1: how long is waited for whom, and how much is sent ahead."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """One set for a hub and its sockets; tests take shorter times."""
+
+    hello_s: float = 5.0
+    send_s: float = 10.0  # a socket that takes no frame for so long is not read
+    progress_s: float = 30.0  # a full window that is not acknowledged for so long: the same
+    heartbeat_s: float = 15.0
+    jitter_s: float = 2.0
+    pongs_missed_max: int = 2
+    watch_s: float = 1.0  # how often the hub looks for the stuck and at itself
+    poll_s: float = 0.5
+    live_s: float = 4.0  # /readyz asks: without a good look for so long we are not ready
+    silent_s: float = 10.0  # sockets are closed then, so that their owners notice and go elsewhere
+    presence_s: float = 5.0
+    picture_s: float = 1.0  # newcomers of one stream share a snapshot for so long
+    window_max: int = 64
+    streams_max: int = 16
+    sockets_max: int = 6000
+    resume_max: int = 1000
+    retry_ms_max: int = 30_000
+
+
+LIMITS = Limits()
