@@ -103,6 +103,7 @@ def build() -> Litestar:
         },
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=OpenAPIConfig(title="就医 Jiuyi", version="1", path="/schema"),
+        logging_config=None,  # the process decides: app/logs.py
     )
 
 

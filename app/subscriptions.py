@@ -5,7 +5,8 @@ from app.billing import story as billing_story
 from app.billing.events import BillExpired, BillPaid, BillPaidLate, RefundRequested, RefundSucceeded
 from app.encounters import story as encounters_story
 from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
-from app.inpatient.events import PatientDischarged, StayCharged
+from app.inpatient import story as inpatient_story
+from app.inpatient.events import PatientAdmitted, PatientDischarged, PatientMoved, StayCharged
 from app.kernel.events import Subscription
 from app.laboratory import story as laboratory_story
 from app.laboratory.events import ResultReleased, SpecimenCollected, SpecimenRejected
@@ -20,26 +21,18 @@ from app.outpatient.events import (
     AppointmentClosedLatePay,
     AppointmentExpired,
     AppointmentMissed,
-<<<<<<< HEAD
     ConsultationFinished,
-=======
->>>>>>> main
     ConsultationStarted,
     PatientArrived,
 )
 from app.pharmacy import story as pharmacy_story
 from app.pharmacy import waiting as pharmacy_waiting
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
-<<<<<<< HEAD
-from app.queueing.events import TicketCalled
-=======
-from app.queueing import story as queueing_story
 from app.queueing.events import QueueChanged, TicketCalled, WindowQueueChanged
 from notifications import alerts as told_alerts
 from notifications import bedside as told_bedside
 from notifications import queueing as told_queues
 from notifications import visits as told_visits
->>>>>>> main
 
 SUBSCRIPTIONS: list[Subscription] = [
     # What must follow.
@@ -60,34 +53,20 @@ SUBSCRIPTIONS: list[Subscription] = [
     # The patient's timeline.
     Subscription("outpatient.tell_booked", AppointmentBooked, outpatient_story.tell_booked),
     Subscription("outpatient.tell_cancelled", AppointmentCancelled, outpatient_story.tell_cancelled),
-    Subscription("outpatient.tell_late", AppointmentClosedLatePay, outpatient_story.tell_closed_late_pay),
+    Subscription("outpatient.tell_closed", AppointmentClosedLatePay, outpatient_story.tell_closed),
+    Subscription("outpatient.tell_expired", AppointmentExpired, outpatient_story.tell_expired),
     Subscription("outpatient.tell_missed", AppointmentMissed, outpatient_story.tell_missed),
     Subscription("outpatient.tell_arrived", PatientArrived, outpatient_story.tell_arrived),
     Subscription("outpatient.tell_started", ConsultationStarted, outpatient_story.tell_started),
-    Subscription("queueing.tell_called", TicketCalled, queueing_story.tell_called),
+    Subscription("outpatient.tell_called", TicketCalled, outpatient_story.tell_called),
+    Subscription("outpatient.tell_finished", ConsultationFinished, outpatient_story.tell_finished),
+    Subscription("inpatient.tell_admitted", PatientAdmitted, inpatient_story.tell_admitted),
+    Subscription("inpatient.tell_discharged", PatientDischarged, inpatient_story.tell_discharged),
     Subscription("billing.tell_paid", BillPaid, billing_story.tell_paid),
     Subscription("billing.tell_refunded", RefundSucceeded, billing_story.tell_refunded),
     Subscription("orders.tell_submitted", OrdersSubmitted, orders_story.tell_submitted),
     Subscription("orders.tell_stopped", OrderStopped, orders_story.tell_stopped),
     Subscription("orders.tell_read", ReportRead, orders_story.tell_read),
-<<<<<<< HEAD
-    Subscription("outpatient.book_when_paid", BillPaid, outpatient_paying.book_when_paid),
-    Subscription("outpatient.settle_late_payment", BillPaidLate, outpatient_paying.settle_late_payment),
-    Subscription("outpatient.tell_booked", AppointmentBooked, outpatient_story.tell_booked),
-    Subscription("outpatient.tell_expired", AppointmentExpired, outpatient_story.tell_expired),
-    Subscription("outpatient.tell_cancelled", AppointmentCancelled, outpatient_story.tell_cancelled),
-    Subscription("outpatient.tell_closed", AppointmentClosedLatePay, outpatient_story.tell_closed),
-    Subscription("outpatient.tell_missed", AppointmentMissed, outpatient_story.tell_missed),
-    Subscription("outpatient.tell_arrived", PatientArrived, outpatient_story.tell_arrived),
-    Subscription("outpatient.tell_called", TicketCalled, outpatient_story.tell_called),
-    Subscription("outpatient.tell_started", ConsultationStarted, outpatient_story.tell_started),
-    Subscription("outpatient.tell_finished", ConsultationFinished, outpatient_story.tell_finished),
-    Subscription("pharmacy.queue_when_paid", OrdersPaid, pharmacy_waiting.queue_when_paid),
-    Subscription("pharmacy.leave_when_stopped", OrderStopped, pharmacy_waiting.leave_when_stopped),
-    Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
-    Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
-    Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),
-=======
     Subscription("pharmacy.tell_returned", PrescriptionReturned, pharmacy_story.tell_returned),
     Subscription("pharmacy.tell_ready", PrescriptionReady, pharmacy_story.tell_ready),
     Subscription("pharmacy.tell_dispensed", PrescriptionDispensed, pharmacy_story.tell_dispensed),
@@ -113,6 +92,6 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("notifications.hurry_escalated", AlertEscalated, told_alerts.hurry_if_nobody_listens),
     Subscription("notifications.bedside_charged", StayCharged, told_bedside.charged),
     Subscription("notifications.bedside_topped_up", BillPaid, told_bedside.topped_up),
+    Subscription("notifications.bedside_moved", PatientMoved, told_bedside.moved),
     Subscription("notifications.bedside_discharged", PatientDischarged, told_bedside.discharged),
->>>>>>> main
 ]

@@ -26,14 +26,15 @@ from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
 from app.kernel.hints import REDIS_AWAY, Wakeups, close_hints
 from app.kernel.jobs import JobHandler, due_jobs, run_job
-from app.kernel.partitions import keep_partitions
 from app.kernel.relay import Relay
 from app.kernel.settings import settings
 from app.kernel.tasks import Watched
+from app.logs import configure_logs
 from app.outpatient.arrival import mark_no_shows
 from app.outpatient.identifying import forget_identifications
 from app.outpatient.paying import expire_holds
 from app.outpatient.schedule import free_numbers, roll_sessions
+from app.partitions import keep_partitions
 from app.subscriptions import SUBSCRIPTIONS
 
 log = structlog.get_logger()
@@ -54,7 +55,7 @@ JOB_HANDLERS: dict[str, JobHandler] = {
 
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
-    ("kernel.partitions", 3600, keep_partitions),
+    ("partitions.keep", 3600, keep_partitions),
     ("alerts.escalate", 1, escalate_overdue),
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),
@@ -70,6 +71,7 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    configure_logs()
     asyncio.run(_main())
 
 

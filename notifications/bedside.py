@@ -4,7 +4,7 @@ from uuid import UUID
 
 from app.billing.events import BillPaid
 from app.identity.queries import devices_at
-from app.inpatient.events import PatientDischarged, StayCharged
+from app.inpatient.events import PatientDischarged, PatientMoved, StayCharged
 from app.inpatient.queries import bed_of_stay
 from app.kernel.actor import Actor
 from app.kernel.events import Event
@@ -23,7 +23,16 @@ async def topped_up(actor: Actor, fact: BillPaid, event: Event) -> None:
 
 async def discharged(actor: Actor, fact: PatientDischarged, event: Event) -> None:
     """The terminal wipes its screen: its session ended in the discharge's own transaction."""
-    for device in await devices_at(actor, place_id=fact.bed_id):
+    await _wipe(actor, fact.bed_id, event)
+
+
+async def moved(actor: Actor, fact: PatientMoved, event: Event) -> None:
+    """The same for the bed that the patient left."""
+    await _wipe(actor, fact.from_bed_id, event)
+
+
+async def _wipe(actor: Actor, bed_id: UUID, event: Event) -> None:
+    for device in await devices_at(actor, place_id=bed_id):
         await push(actor, stream=bedside(device.id), type=event.kind, data={}, prio=0)
 
 

@@ -33,10 +33,8 @@ async def running(folder: Path, business: Business) -> AsyncIterator[dict[str, s
     platform = business.platform
     path = folder / f"{platform.name}.json"
     api_port, control_port = _last_ports(path)
-    async with (
-        serving(business.api, api_port) as base_url,
-        serving(business.control, control_port) as control_url,
-    ):
+    async with serving((business.api, api_port), (business.control, control_port)) as addresses:
+        base_url, control_url = addresses
         card = {"name": platform.name, "base_url": base_url, "control_url": control_url}
         card |= business.card(base_url)
         write_private(path, msgspec.json.format(msgspec.json.encode(card)) + b"\n")

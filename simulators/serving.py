@@ -41,10 +41,34 @@ def hang_up(scope: HTTPScope) -> None:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, port: int) -> AsyncIterator[str]:
-    """Serve on this loopback port, or on a free one when it is 0 or taken; yields the address."""
-    listener = _listener(port)
-    server = QuietServer(
+async def serving(*doors: tuple[ASGIApp, int]) -> AsyncIterator[list[str]]:
+    """Serve each application on its loopback port, or on a free one when that is 0 or taken.
+
+    Yields the addresses in the same order; all doors close at the same time.
+    """
+    listeners = [_listener(port) for _app, port in doors]
+    servers = [_server(app) for app, _port in doors]
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listener]))
+        for server, listener in zip(servers, listeners, strict=True)
+    ]
+    while not all(server.started for server in servers):
+        for task in tasks:
+            if task.done():
+                await task
+        await asyncio.sleep(0.01)
+    try:
+        yield [f"http://{LOOPBACK}:{listener.getsockname()[1]}" for listener in listeners]
+    finally:
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+        for listener in listeners:
+            listener.close()
+
+
+def _server(app: ASGIApp) -> QuietServer:
+    return QuietServer(
         uvicorn.Config(
             app,
             http=CuttableProtocol,
@@ -56,17 +80,6 @@ async def serving(app: ASGIApp, port: int) -> AsyncIterator[str]:
             timeout_graceful_shutdown=1,
         )
     )
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        if task.done():
-            await task
-        await asyncio.sleep(0.01)
-    try:
-        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
 
 
 def _listener(port: int) -> socket.socket:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from app.kernel.flow import FLOWS, Flow
+from app.kernel.settings import ROOT
 from app.piccolo_app import TABLES
+from tests.flow_page import flow_page
 
 assert TABLES, "importing the list of tables has declared every Flow"
 
@@ -28,3 +30,7 @@ def test_every_status_has_a_row_and_can_be_reached(flow: Flow[Any]) -> None:
     reachable = {end for ends in flow.moves.values() for end in ends}
     starts = set(flow.statuses) - reachable
     assert len(starts) <= 1, f"{flow.name}: nothing leads to {starts}"
+
+
+def test_the_page_of_flows_is_up_to_date() -> None:
+    assert (ROOT / "docs/flows.md").read_text() == flow_page(), "python -m tests.flow_page > docs/flows.md"

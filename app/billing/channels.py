@@ -25,11 +25,13 @@ class ChannelAway(Unavailable):
 
 
 def _wechat() -> Channel:
-    return WechatPay(_config("wechat_pay", WechatConfig), notify_url=notify_url(ChannelName.WECHAT))
+    return WechatPay(
+        _config(FILES[ChannelName.WECHAT], WechatConfig), notify_url=notify_url(ChannelName.WECHAT)
+    )
 
 
 def _alipay() -> Channel:
-    return Alipay(_config("alipay", AlipayConfig), notify_url=notify_url(ChannelName.ALIPAY))
+    return Alipay(_config(FILES[ChannelName.ALIPAY], AlipayConfig), notify_url=notify_url(ChannelName.ALIPAY))
 
 
 MAKERS: dict[ChannelName, Callable[[], Channel]] = {
@@ -37,21 +39,31 @@ MAKERS: dict[ChannelName, Callable[[], Channel]] = {
     ChannelName.ALIPAY: _alipay,
 }
 
-_open: dict[ChannelName, Channel] = {}
+FILES = {ChannelName.WECHAT: "wechat_pay", ChannelName.ALIPAY: "alipay"}
+
+_open: dict[ChannelName, tuple[int, Channel]] = {}
+_left: list[Channel] = []  # of settings that changed: calls under way may still use them
 
 
 def channel(name: ChannelName) -> Channel:
-    """The process's adapter of a channel, or ChannelAway where it is not set up."""
+    """The process's adapter of a channel, or ChannelAway where it is not set up.
+
+    A changed file (a moved simulator, a new key) opens a new adapter.
+    """
+    written = _written(FILES[name])
+    if name in _open and _open[name][0] != written:
+        _left.append(_open.pop(name)[1])
     if name not in _open:
-        _open[name] = MAKERS[name]()
-    return _open[name]
+        _open[name] = (written, MAKERS[name]())
+    return _open[name][1]
 
 
 async def close_channels() -> None:
     """Close the pooled clients; the next use opens them again with the present settings."""
-    while _open:
-        _, adapter = _open.popitem()
+    for adapter in [*_left, *(adapter for _, adapter in _open.values())]:
         await adapter.aclose()
+    _left.clear()
+    _open.clear()
 
 
 def notify_url(name: ChannelName) -> str:
@@ -60,11 +72,22 @@ def notify_url(name: ChannelName) -> str:
     return urljoin(ours.public_url or f"http://{ours.host}:{ours.port}", NOTIFY_PATH + name)
 
 
-def _config(name: str, form: type[C]) -> C:
+def _file(name: str) -> Path:
     given = settings()
     folder = Path(given.simulators) if given.simulators else given.data / "simulators"
+    return folder / f"{name}.json"
+
+
+def _written(name: str) -> int:
     try:
-        return msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=form, dec_hook=_path)
+        return _file(name).stat().st_mtime_ns
+    except OSError as error:
+        raise ChannelAway(channel=name) from error
+
+
+def _config(name: str, form: type[C]) -> C:
+    try:
+        return msgspec.json.decode(_file(name).read_bytes(), type=form, dec_hook=_path)
     except (OSError, msgspec.DecodeError) as error:
         raise ChannelAway(channel=name) from error
 

@@ -140,22 +140,7 @@ async def ask_refund(
     ):
         raise RefundTooMuch(bill_id=bill["id"], attempt_id=attempt["id"])
     from_suspense = reason in (RefundReason.LATE, RefundReason.TWICE)
-    added = await fetch_value(
-        "INSERT INTO refund (id, attempt_id, bill_id, out_refund_no, once_key, reason, amount_fen,"
-        " from_suspense, status, looks, requested_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'requested', 0, $9)"
-        " ON CONFLICT (once_key) DO NOTHING RETURNING id",
-        refund_id,
-        attempt["id"],
-        bill["id"],
-        out_number(refund_id),
-        once_key,
-        str(reason),
-        amount_fen,
-        from_suspense,
-        await clock.now(),
-    )
-    if added is None:
+    if not await _insert_refund(refund_id, attempt, amount_fen, reason, once_key):
         return False
     await fetch(
         "UPDATE attempt SET refunding_fen = refunding_fen + $2, in_suspense = in_suspense AND NOT $3"
@@ -182,6 +167,27 @@ async def ask_refund(
         RefundRequested(**told_of(bill), refund_id=refund_id, amount_fen=amount_fen, reason=reason),
     )
     return True
+
+
+async def _insert_refund(
+    refund_id: UUID, attempt: asyncpg.Record, amount_fen: int, reason: RefundReason, once_key: str
+) -> bool:
+    added = await fetch_value(
+        "INSERT INTO refund (id, attempt_id, bill_id, out_refund_no, once_key, reason, amount_fen,"
+        " from_suspense, status, looks, requested_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'requested', 0, $9)"
+        " ON CONFLICT (once_key) DO NOTHING RETURNING id",
+        refund_id,
+        attempt["id"],
+        attempt["bill_id"],
+        out_number(refund_id),
+        once_key,
+        str(reason),
+        amount_fen,
+        reason in (RefundReason.LATE, RefundReason.TWICE),
+        await clock.now(),
+    )
+    return added is not None
 
 
 @action

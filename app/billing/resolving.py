@@ -69,7 +69,10 @@ async def sweep_attempts() -> int:
         async with free:
             await resolve_attempt(attempt_id=attempt_id, cause="sweep")
 
-    await asyncio.gather(*(look(attempt_id) for attempt_id in due))
+    looks = await asyncio.gather(*(look(attempt_id) for attempt_id in due), return_exceptions=True)
+    for attempt_id, failure in zip(due, looks, strict=True):
+        if failure is not None:  # one attempt's trouble must not keep the others from being looked at
+            log.error("attempt_look_failed", attempt_id=str(attempt_id), exc_info=failure)
     return len(due)
 
 

@@ -43,19 +43,18 @@ class Arrival(StrEnum):
     RETURNS = "returns"
 
 
+WHEN_EXPIRED = {
+    BillKind.REGISTRATION: Arrival.ASKS,
+    BillKind.OUTPATIENT: Arrival.RETURNS,
+    BillKind.DEPOSIT: Arrival.REVIVES,
+}
+
+
 def arrival(status: BillStatus, kind: BillKind) -> Arrival:
     """What money does that comes for a bill in this status."""
     if status in PAYABLE:
         return Arrival.SETTLES
-    if status is not BillStatus.EXPIRED:
-        return Arrival.RETURNS
-    match kind:
-        case BillKind.DEPOSIT:
-            return Arrival.REVIVES
-        case BillKind.REGISTRATION:
-            return Arrival.ASKS
-        case BillKind.OUTPATIENT:
-            return Arrival.RETURNS
+    return WHEN_EXPIRED[kind] if status is BillStatus.EXPIRED else Arrival.RETURNS
 
 
 def attempt_ends_at(*, now: datetime, bill_expires_at: datetime | None) -> datetime | None:
@@ -106,24 +105,21 @@ class Told(StrEnum):
     NOTHING = "nothing"
 
 
+FOLLOWS = {Told.PAID: NextStep.BOOK, Told.CLOSED: NextStep.END, Told.NOTHING: NextStep.DOUBT}
+
+
 def next_step(
     *, told: Told, status: AttemptStatus, method: PayMethod, over: bool, past_end: bool, ready: bool
 ) -> NextStep:
     """`over`: the bill cannot be paid any more or the attempt's time is up; `past_end`: also its grace;
     `ready`: we hold what the payer needs to pay."""
-    match told:
-        case Told.PAID:
-            return NextStep.BOOK
-        case Told.CLOSED:
-            return NextStep.END
-        case Told.NOTHING:
-            return NextStep.DOUBT
-        case Told.UNPAID:
-            if over:
-                return NextStep.CLOSE
-            return NextStep.WAIT if ready else NextStep.ORDER
-        case Told.ABSENT:
-            return _when_absent(status, method, over=over, past_end=past_end, ready=ready)
+    if told is Told.ABSENT:
+        return _when_absent(status, method, over=over, past_end=past_end, ready=ready)
+    if told is Told.UNPAID:
+        if over:
+            return NextStep.CLOSE
+        return NextStep.WAIT if ready else NextStep.ORDER
+    return FOLLOWS[told]
 
 
 def _when_absent(

@@ -124,6 +124,18 @@ async def price_by_code(actor: Actor, *, code: str) -> Price:
     return msgspec.convert(dict(row), Price)
 
 
+@query
+async def priced_items(actor: Actor, *, kind: ItemKind, text: str, limit: int) -> list[Price]:
+    """The price list of one kind, by code or any part of the name."""
+    rows = await fetch(
+        f"{PRICE} AND kind = $1 AND ($2 = '' OR code = $2 OR strpos(name, $2) > 0) ORDER BY code LIMIT $3",
+        str(kind),
+        text,
+        limit,
+    )
+    return [msgspec.convert(dict(row), Price) for row in rows]
+
+
 DRUG = (
     "SELECT d.id, d.item_id, d.name, d.spec, d.form, d.form_name, d.drug_class, d.ingredients, i.unit,"
     " d.dose_unit, d.usual_dose, d.usual_route, d.usual_frequency, i.unit_price_micro_yuan"

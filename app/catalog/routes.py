@@ -13,11 +13,14 @@ from app.catalog.queries import (
     Icd10View,
     LabPanelBrief,
     LabPanelView,
+    Price,
     lab_panel,
     lab_panels,
+    priced_items,
     search_drugs,
     search_icd10,
 )
+from app.catalog.tables import ItemKind
 from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 
@@ -35,6 +38,18 @@ class DrugsFound(msgspec.Struct, frozen=True):
 
 class PanelsFound(msgspec.Struct, frozen=True):
     items: list[LabPanelBrief]
+
+
+class PricesFound(msgspec.Struct, frozen=True):
+    items: list[Price]
+
+
+@get("/prices/{kind:str}")
+async def list_prices(
+    actor: NamedDependency[Actor], kind: FromPath[ItemKind], q: Text = "", limit: Limit = 50
+) -> PricesFound:
+    """The price list of one kind: what a ward may charge, what a window may name."""
+    return PricesFound(await priced_items(actor, kind=kind, text=q, limit=limit))
 
 
 @get("/icd10")
@@ -61,5 +76,5 @@ async def read_lab_panel(actor: NamedDependency[Actor], panel_id: FromPath[UUID]
 router = Router(
     path="/api/staff/v1",
     guards=[require_staff()],
-    route_handlers=[find_icd10, find_drugs, list_lab_panels, read_lab_panel],
+    route_handlers=[list_prices, find_icd10, find_drugs, list_lab_panels, read_lab_panel],
 )

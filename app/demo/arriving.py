@@ -1,5 +1,7 @@
 """Steps 1 to 5: log in, bind, hold, pay, check in, be called."""
 
+import base64
+import json
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -121,7 +123,7 @@ async def pay(day: Day) -> str:
     attempt = await day.phone.post(f"/bills/{bill['bill_id']}/payments", {"channel": "wechat_jsapi"})
     seen = await day.phone.get(f"/appointments/{day.appointment['id']}")
     expect(seen["status"] == "held", "an order alone books nothing")
-    day.phone_line = await day.listen(day.phone, f"account:{await _account_id(day)}:inbox")
+    day.phone_line = await day.listen(day.phone, f"account:{_account_id(day)}:inbox")
     await day.wechat.pay(day.openid, {"pay_params": attempt["pay_params"]})
     day.appointment = await eventually(
         lambda: day.phone.get(f"/appointments/{day.appointment['id']}"),
@@ -133,11 +135,8 @@ async def pay(day: Day) -> str:
     return f"微信支付 ¥{attempt['amount_fen'] / 100:.2f}，预约成功"
 
 
-async def _account_id(day: Day) -> str:
+def _account_id(day: Day) -> str:
     """The token's own subject: what a phone knows about itself."""
-    import base64
-    import json
-
     claims = day.phone.headers["Authorization"].split(".")[1]
     return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"]
 
@@ -173,7 +172,8 @@ async def be_called(day: Day) -> str:
     expect(late <= LATE_SECONDS, f"heard {late:.2f} s after the call")
     visit = await day.doctor.post(f"/tickets/{day.ticket['ticket_id']}/start")
     day.encounter_id = visit["encounter"]["id"]
-    return f"大厅 {hall_at - called_at:.2f} 秒、手机 {phone_at - called_at:.2f} 秒后收到叫号；{shown['call']['room']}"
+    waits = f"大厅 {hall_at - called_at:.2f} 秒、手机 {phone_at - called_at:.2f} 秒后收到叫号"
+    return f"{waits}；{shown['call']['room']}"
 
 
 async def _call_until_ours(day: Day) -> float:

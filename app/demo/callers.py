@@ -78,7 +78,7 @@ class Caller:
         try:
             await self.post(path, body)
         except Refused as refused:
-            expect(refused.code == code, f"expected {code}, was refused with {refused.code}")
+            expect(refused.code == code, f"expected {code}, was refused with {refused}")
             return str(refused.problem["detail"])
         raise StepBroken(f"{path} should have been refused with {code}")
 

@@ -50,17 +50,16 @@ class Day:
         self.bill_id: str
         self.report_id: str
 
-    async def staff(self, role: str, **wanted: str) -> Caller:
-        """Somebody of the role, by any field of the credentials file."""
-        for login in self.credentials["staff"]:
-            if login["role"] == role and all(login.get(k) == v for k, v in wanted.items()):
-                return await self._log_in(login)
-        raise StepBroken(f"no {role} with {wanted}")
-
-    async def second_staff(self, role: str) -> Caller:
-        """Another one of the same role: who checks must not be who did."""
-        logins = [login for login in self.credentials["staff"] if login["role"] == role]
-        return await self._log_in(logins[1])
+    async def staff(self, role: str, *, nth: int = 0, **wanted: str) -> Caller:
+        """Somebody of the role, by any field of the credentials file; `nth` is for another one."""
+        fitting = [
+            login
+            for login in self.credentials["staff"]
+            if login["role"] == role and all(login.get(k) == v for k, v in wanted.items())
+        ]
+        if len(fitting) <= nth:
+            raise StepBroken(f"no {role} with {wanted}")
+        return await self._log_in(fitting[nth])
 
     async def _log_in(self, login: dict[str, Any]) -> Caller:
         proof = {"login_name": login["login_name"], "password": login["password"]}
@@ -85,7 +84,10 @@ class Day:
 
 
 async def eventually(
-    look: Callable[[], Awaitable[Any]], good: Callable[[Any], object], what: str, seconds: float = PAID_SECONDS_MAX
+    look: Callable[[], Awaitable[Any]],
+    good: Callable[[Any], object],
+    what: str,
+    seconds: float = PAID_SECONDS_MAX,
 ) -> Any:
     """Look again until it is good: for what the hospital learns from others."""
     started = time.monotonic()

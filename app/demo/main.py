@@ -75,9 +75,7 @@ async def _outcome(name: str, step: Callable[[Day], Awaitable[str]], day: Day) -
     try:
         detail = await step(day)
     except (StepBroken, Refused, httpx.HTTPError, OSError) as broken:
-        return Outcome(
-            name, ok=False, seconds=time.monotonic() - started, detail=str(broken) or repr(broken)
-        )
+        return Outcome(name, ok=False, seconds=time.monotonic() - started, detail=str(broken) or repr(broken))
     return Outcome(name, ok=True, seconds=round(time.monotonic() - started, 3), detail=detail)
 
 

@@ -69,10 +69,9 @@ async def _admit_mother(
 
 async def _charge_something(day: Day, nurse: Caller, stay: dict[str, Any]) -> None:
     """A treatment of today, so that the list has a line at any hour."""
-    items = (await nurse.get(f"/admissions/{stay['admission_id']}/chargeable-items"))["items"]
-    await nurse.post(
-        f"/admissions/{stay['admission_id']}/daily-charges", {"item_id": items[0]["item_id"], "quantity": "1"}
-    )
+    items = (await nurse.get("/prices/treatment"))["items"]
+    body = {"item_id": items[0]["item_id"], "quantity": "1"}
+    await nurse.post(f"/admissions/{stay['admission_id']}/daily-charges", body)
 
 
 async def _unlock(day: Day, terminal: Caller, band: str) -> None:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from app.demo.callers import Caller, StepBroken, expect
+from app.demo.callers import Caller, Refused, StepBroken, expect
 from app.demo.day import LATE_SECONDS, Day, eventually
 
 PANEL = "血常规"
@@ -12,7 +12,9 @@ PANEL = "血常规"
 async def consult(day: Day) -> str:
     """Complaint and diagnosis; a blood count and a drug, after what must be refused was refused."""
     visit = f"/encounters/{day.encounter_id}"
-    await day.doctor.post(f"{visit}/note", {"chief_complaint": "发热、咽痛 2 天", "advice": "多饮水，按时服药"})
+    await day.doctor.post(
+        f"{visit}/note", {"chief_complaint": "发热、咽痛 2 天", "advice": "多饮水，按时服药"}
+    )
     found = (await day.doctor.get("/icd10", q="J06.9"))["items"]
     expect(found and found[0]["code"] == "J06.9", "ICD-10 knows J06.9")
     await day.doctor.post(f"{visit}/diagnoses", {"icd10_code": "J06.9", "kind": "primary"})
@@ -27,7 +29,9 @@ async def consult(day: Day) -> str:
 
 
 async def _prescribe(day: Day, visit: str) -> None:
-    drugs = [d for d in (await day.doctor.get("/drugs", q="", limit=50))["items"] if d["drug_class"] == "ordinary"]
+    drugs = [
+        d for d in (await day.doctor.get("/drugs", q="", limit=50))["items"] if d["drug_class"] == "ordinary"
+    ]
     harmful = drugs[0]
     harmless = next(d for d in drugs if not set(d["ingredients"]) & set(harmful["ingredients"]))
     allergy = {"substance": harmful["ingredients"][0], "substance_name": harmful["name"], "reaction": "皮疹"}
@@ -43,7 +47,7 @@ def _line(drug: dict[str, Any], *, days: int) -> dict[str, Any]:
         "drug_id": drug["id"],
         "dose": drug["usual_dose"],
         "route": drug["usual_route"],
-        "frequency": drug["usual_frequency"],
+        "frequency": "tid",
         "days": days,
         "quantity": "1",
     }
@@ -66,13 +70,13 @@ async def pay_orders(day: Day) -> str:
 
 async def laboratory(day: Day) -> str:
     """Labelled, collected, received, measured, verified by a second person, released, read."""
-    nurse, technician, checker = await _hands(day)
+    collector, technician, checker = await _hands(day)
     tubes = await eventually(
-        lambda: _label(nurse, day.encounter_id), lambda items: items, "a tube to collect"
+        lambda: _label(collector, day.encounter_id), lambda items: items, "a tube to collect"
     )
     tube = tubes[0]
-    await nurse.post(f"/specimens/{tube['id']}/collect")
-    await nurse.post(f"/specimens/{tube['id']}/send")
+    await collector.post(f"/specimens/{tube['id']}/collect")
+    await collector.post(f"/specimens/{tube['id']}/send")
     await technician.post(f"/specimens/{tube['id']}/receive")
     await technician.post("/lab-results", await _measured(technician, tube))
     measured = await technician.get(f"/specimens/by-barcode/{tube['barcode']}")
@@ -93,17 +97,18 @@ async def laboratory(day: Day) -> str:
 
 
 async def _hands(day: Day) -> tuple[Caller, Caller, Caller]:
-    outpatient_nurse = day.credentials["outpatient_nurse"] if "outpatient_nurse" in day.credentials else None
-    nurse = await day.staff("nurse", **({"login_name": outpatient_nurse} if outpatient_nurse else {}))
-    return nurse, await day.staff("technician"), await day.second_staff("technician")
+    """Who draws the blood, who measures, and who checks: three people of the laboratory."""
+    return (
+        await day.staff("technician", nth=2),
+        await day.staff("technician"),
+        await day.staff("technician", nth=1),
+    )
 
 
-async def _label(nurse: Caller, encounter_id: str) -> list[dict[str, Any]]:
+async def _label(collector: Caller, encounter_id: str) -> list[dict[str, Any]]:
     """Printing the tubes' labels; until the payment's news has arrived there is nothing to label."""
-    from app.demo.callers import Refused
-
     try:
-        return (await nurse.post("/specimens", {"encounter_id": encounter_id}))["items"]
+        return (await collector.post("/specimens", {"encounter_id": encounter_id}))["items"]
     except Refused as refused:
         if refused.code != "nothing_to_label":
             raise
@@ -138,7 +143,7 @@ def _value(test: dict[str, Any], *, high: bool) -> dict[str, str]:
 
 async def pharmacy(day: Day) -> str:
     """Checked, called to the window, handed out once."""
-    pharmacist, second = await day.staff("pharmacist"), await day.second_staff("pharmacist")
+    pharmacist, second = await day.staff("pharmacist"), await day.staff("pharmacist", nth=1)
     waiting = await eventually(
         lambda: _prescriptions(pharmacist, day.encounter_id), lambda items: items, "the prescription"
     )

@@ -1,10 +1,15 @@
 """WeChat's code2session: the mini-program's login code becomes an openid."""
 
+import logging
+
 import httpx
 import msgspec
 
 from app.identity.channel_settings import PlatformUnavailable, read_channel
 from app.kernel.errors import Unauthenticated
+
+# httpx tells every address to its log, and this platform wants the app secret in the address.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 SECONDS_MAX = 5.0
 CODE_REFUSED = {40029, 40163, 40226}  # invalid, used already, blocked as risky

@@ -72,7 +72,7 @@ async def load_file(importer: Importer[Any], path: Path, *, console: Console) ->
     rows, bad = await _check(system("import"), importer=importer, lines=lines)
     if bad:
         show_bad_rows(console, path, bad)
-        raise RowsRefused(f"{path.name}:{len(bad)} 行有误（已列出），请改正后重新导入。没有导入任何内容。")
+        raise RowsRefused(f"{path.name}：{len(bad)} 行有误（已列出），请改正后重新导入。没有导入任何内容。")
     with Progress(console=console) as progress:
         task = progress.add_task(f"导入 {path.name}", total=len(rows))
         await _write(
@@ -95,7 +95,7 @@ def read_csv(path: Path, importer: Importer[Any]) -> list[tuple[int, Row]]:
     except csv.Error as error:
         raise FileUnreadable(line=reader.line_num) from error
     if len(lines) > ROWS_MAX:
-        raise FileUnreadable(f"{path.name}:超过 {ROWS_MAX} 行，请分成几个文件导入。没有导入任何内容。")
+        raise FileUnreadable(f"{path.name}：超过 {ROWS_MAX} 行，请分成几个文件导入。没有导入任何内容。")
     return [(line, _stripped(row)) for line, row in lines]
 
 
@@ -174,7 +174,7 @@ def batches(rows: Sequence[R]) -> Iterator[Sequence[R]]:
 
 
 def show_bad_rows(console: Console, path: Path, bad: list[BadRow]) -> None:
-    grid = Grid(title=f"{path.name}:{len(bad)} 行有误")
+    grid = Grid(title=f"{path.name}：{len(bad)} 行有误")
     grid.add_column("行", justify="right")
     grid.add_column("原因")
     for row in bad[:BAD_ROWS_SHOWN_MAX]:

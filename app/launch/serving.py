@@ -79,8 +79,10 @@ def application() -> ASGIApp:
     """
     if multiprocessing.parent_process() is not None:
         die_with_our_parent()
-    from app.main import app  # here, so that `jiuyi serve` itself need not import the house
+    from app.logs import configure_logs  # here, so that `jiuyi serve` itself need not import the house
+    from app.main import app
 
+    configure_logs()
     return app
 
 

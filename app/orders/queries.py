@@ -37,6 +37,9 @@ FREQUENCY_NAMES = {
     Frequency.QID: "每日四次",
     Frequency.QN: "每晚一次",
     Frequency.QOD: "隔日一次",
+    Frequency.FIVE_A_DAY: "每日五次",
+    Frequency.Q72H: "每三日一次",
+    Frequency.QW: "每周一次",
     Frequency.PRN: "必要时",
 }
 MARK_NAMES = {

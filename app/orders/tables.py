@@ -83,6 +83,9 @@ class Frequency(StrEnum):
     QID = "qid"
     QN = "qn"
     QOD = "qod"
+    FIVE_A_DAY = "5id"
+    Q72H = "q72h"
+    QW = "qw"
     PRN = "prn"
 
 

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """What an outpatient visit adds to the patient's timeline."""
-=======
-"""What booking and the clinic add to the patient's timeline."""
->>>>>>> main
 
 from uuid import UUID
 
@@ -13,7 +9,6 @@ from app.outpatient.events import (
     AppointmentBooked,
     AppointmentCancelled,
     AppointmentClosedLatePay,
-<<<<<<< HEAD
     AppointmentExpired,
     AppointmentMissed,
     ConsultationFinished,
@@ -30,21 +25,10 @@ async def tell_booked(actor: Actor, fact: AppointmentBooked, event: Event) -> No
 
 async def tell_expired(actor: Actor, fact: AppointmentExpired, event: Event) -> None:
     await _tell(actor, fact.person_id, event, "未在规定时间内支付，号源已释放", fact.appointment_id)
-=======
-    AppointmentMissed,
-    ConsultationStarted,
-    PatientArrived,
-)
-
-
-async def tell_booked(actor: Actor, fact: AppointmentBooked, event: Event) -> None:
-    await _tell(actor, fact.person_id, fact.appointment_id, event, "预约成功")
->>>>>>> main
 
 
 async def tell_cancelled(actor: Actor, fact: AppointmentCancelled, event: Event) -> None:
     title = "预约已取消，费用将原路退回" if fact.was_paid else "预约已取消"
-<<<<<<< HEAD
     await _tell(actor, fact.person_id, event, title, fact.appointment_id)
 
 
@@ -75,40 +59,12 @@ async def tell_finished(actor: Actor, fact: ConsultationFinished, event: Event) 
 
 
 async def _tell(actor: Actor, person_id: UUID, event: Event, title: str, ref_id: UUID) -> None:
-=======
-    await _tell(actor, fact.person_id, fact.appointment_id, event, title)
-
-
-async def tell_closed_late_pay(actor: Actor, fact: AppointmentClosedLatePay, event: Event) -> None:
-    title = "支付时号源已释放，费用将原路退回，请重新预约"
-    await _tell(actor, fact.person_id, fact.appointment_id, event, title)
-
-
-async def tell_missed(actor: Actor, fact: AppointmentMissed, event: Event) -> None:
-    await _tell(actor, fact.person_id, fact.appointment_id, event, "未按时签到，本次预约已失效")
-
-
-async def tell_arrived(actor: Actor, fact: PatientArrived, event: Event) -> None:
-    await _tell(actor, fact.person_id, fact.appointment_id, event, "已签到，正在候诊")
-
-
-async def tell_started(actor: Actor, fact: ConsultationStarted, event: Event) -> None:
-    await _tell(actor, fact.person_id, fact.appointment_id, event, "医生开始接诊")
-
-
-async def _tell(actor: Actor, person_id: UUID, appointment_id: UUID, event: Event, title: str) -> None:
->>>>>>> main
     await add_to_timeline(
         actor,
         person_id=person_id,
         at=event.business_at,
         kind=event.kind,
         title=title,
-<<<<<<< HEAD
         ref_id=ref_id,
         once_key=f"{event.kind}:{event.id}",
-=======
-        ref_id=appointment_id,
-        once_key=f"{event.kind}:{appointment_id}",
->>>>>>> main
     )

@@ -1,6 +1,7 @@
 """Checking in to a queue, coming back to it, and taking a check-in back."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -70,8 +71,26 @@ async def join_queue(
         return known
     now = await clock.now()
     letter = list_of(priority=priority, late=late)
-    key = order_key(letter, entered_at=now, planned_at=planned_at, seq_no=seq_no, priority=priority)
-    name = await masked_name(actor, person_id=person_id)
+    place = {
+        "list": str(letter),
+        "order_key": order_key(
+            letter, entered_at=now, planned_at=planned_at, seq_no=seq_no, priority=priority
+        ),
+        "priority": None if priority is None else str(priority),
+        "priority_reason": priority_reason,
+        "joined_at": now,
+    }
+    subject = {"subject_kind": subject_kind, "subject_id": subject_id, "encounter_id": encounter_id}
+    number = await _next_number(queue_id, prior_s)
+    name = "" if number.pop("number_only") else await masked_name(actor, person_id=person_id)
+    who = {"person_id": person_id, "masked_name": name, "room_id": room_id}
+    ticket_id = await _insert({"queue_id": queue_id, **number, **who, **subject, **place})
+    await _tell_joined(actor, ticket_id)
+    return ticket_id
+
+
+async def _next_number(queue_id: UUID, prior_s: int | None) -> dict[str, Any]:
+    """The queue's next number of today. From here on who joins too waits for us."""
     day = await lock_day(queue_id=queue_id)
     seq = day["last_seq"] + 1
     await fetch_value(
@@ -80,30 +99,20 @@ async def join_queue(
         seq,
         prior_s,
     )
-    ticket_id = await fetch_value(
-        "INSERT INTO ticket (id, queue_id, held_on, seq, number, person_id, masked_name, subject_kind,"
-        " subject_id, encounter_id, room_id, status, list, order_key, priority, priority_reason, joined_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', $12, $13, $14, $15, $16)"
-        " RETURNING id",
-        new_id(),
-        queue_id,
-        day["held_on"],
-        seq,
-        ticket_number(day["prefix"], seq),
-        person_id,
-        "" if day["number_only"] else name,
-        subject_kind,
-        subject_id,
-        encounter_id,
-        room_id,
-        str(letter),
-        key,
-        None if priority is None else str(priority),
-        priority_reason,
-        now,
-    )
-    await _tell_joined(actor, ticket_id)
-    return ticket_id
+    return {
+        "held_on": day["held_on"],
+        "seq": seq,
+        "number": ticket_number(day["prefix"], seq),
+        "number_only": day["number_only"],
+    }
+
+
+async def _insert(values: dict[str, Any]) -> UUID:
+    # Names are this file's own keywords, never a request's.
+    names = ", ".join(values)
+    places = ", ".join(f"${i}" for i in range(2, len(values) + 2))
+    sql = f"INSERT INTO ticket (id, status, {names}) VALUES ($1, 'waiting', {places}) RETURNING id"  # noqa: S608
+    return await fetch_value(sql, new_id(), *values.values())
 
 
 @action

@@ -9,7 +9,9 @@ from litestar.params import FromPath, JSONBody
 
 from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
+from app.kernel.database import query
 from app.kernel.idempotency import Command, once
+from app.patients.access import may_see
 from app.patients.queries import PersonView, person_view
 from app.queueing.calling import (
     call_next,
@@ -28,7 +30,7 @@ from app.queueing.displays import (
     zone_queue_state,
 )
 from app.queueing.joining import readmit
-from app.queueing.queries import TicketView, ticket_view
+from app.queueing.queries import TicketView, desk_ticket
 
 
 class ToDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,15 +38,18 @@ class ToDoor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeskReply(msgspec.Struct, frozen=True, kw_only=True):
-    """A ticket with the person, for the staff who treat or serve him."""
+    """A ticket, with the person for staff who may see him: a service window calls by number and mask."""
 
     ticket: TicketView
-    person: PersonView
+    person: PersonView | None
 
 
-async def reply(actor: Actor, ticket_id: UUID) -> DeskReply:
-    ticket = await ticket_view(actor, ticket_id=ticket_id)
-    return DeskReply(ticket=ticket, person=await person_view(actor, person_id=ticket.person_id))
+@query
+async def desk_reply(actor: Actor, *, ticket_id: UUID) -> DeskReply:
+    ticket = await desk_ticket(actor, ticket_id=ticket_id)
+    known = await may_see(actor, person_id=ticket.person_id)
+    person = await person_view(actor, person_id=ticket.person_id) if known else None
+    return DeskReply(ticket=ticket, person=person)
 
 
 @get("/rooms/{room_id:uuid}/queue")
@@ -66,7 +71,7 @@ async def window_board(actor: NamedDependency[Actor], window_id: FromPath[UUID])
 async def call_next_to_room(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], room_id: FromPath[UUID]
 ) -> DeskReply:
-    return await reply(actor, await once(asked, call_next, actor, room_id=room_id))
+    return await desk_reply(actor, ticket_id=await once(asked, call_next, actor, room_id=room_id))
 
 
 @post(
@@ -78,21 +83,21 @@ async def call_next_to_window(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], window_id: FromPath[UUID]
 ) -> TicketView:
     ticket_id = await once(asked, call_next_at_window, actor, window_id=window_id)
-    return await ticket_view(actor, ticket_id=ticket_id)
+    return await desk_ticket(actor, ticket_id=ticket_id)
 
 
 @post("/tickets/{ticket_id:uuid}/recall", status_code=200)
 async def call_again(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
-    return await reply(actor, await once(asked, recall, actor, ticket_id=ticket_id))
+    return await desk_reply(actor, ticket_id=await once(asked, recall, actor, ticket_id=ticket_id))
 
 
 @post("/tickets/{ticket_id:uuid}/miss", status_code=200)
 async def pass_over(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
-    return await reply(actor, await once(asked, miss_ticket, actor, ticket_id=ticket_id))
+    return await desk_reply(actor, ticket_id=await once(asked, miss_ticket, actor, ticket_id=ticket_id))
 
 
 @post("/tickets/{ticket_id:uuid}/serve", status_code=200)
@@ -100,7 +105,7 @@ async def serve_at_window(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
     """A service window is done with who it called."""
-    return await reply(actor, await once(asked, finish_ticket, actor, ticket_id=ticket_id))
+    return await desk_reply(actor, ticket_id=await once(asked, finish_ticket, actor, ticket_id=ticket_id))
 
 
 @post("/tickets/{ticket_id:uuid}/door", status_code=200, guards=[require_staff("doctor", "nurse")])
@@ -111,14 +116,14 @@ async def to_door(
     ticket_id: FromPath[UUID],
 ) -> DeskReply:
     done = await once(asked, send_to_door, actor, ticket_id=ticket_id, room_id=data.room_id)
-    return await reply(actor, done)
+    return await desk_reply(actor, ticket_id=done)
 
 
 @post("/tickets/{ticket_id:uuid}/readmit", status_code=200, guards=[require_staff("nurse", "registrar")])
 async def let_wait_again(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
-    return await reply(actor, await once(asked, readmit, actor, ticket_id=ticket_id))
+    return await desk_reply(actor, ticket_id=await once(asked, readmit, actor, ticket_id=ticket_id))
 
 
 router = Router(

@@ -39,7 +39,8 @@ async def seed() -> None:
     await open_pool(size=1)
     try:
         seeded = await seed_hospital(system("seed"))
-        await roll_sessions()
+        if seeded:
+            await roll_sessions()
     finally:
         await close_pool()
     log.info("seeded" if seeded else "seeded_already", seconds=round(time.monotonic() - began, 1))

@@ -94,11 +94,12 @@ class PayingHospital:
             await self.platforms.answer(platform, "DELETE", "/faults")
 
     async def until(self, attempt_id: UUID, *statuses: str) -> AttemptView:
+        attempt = await attempt_view(TEST, attempt_id=attempt_id)
         for _ in range(int(WAIT_SECONDS_MAX / 0.05)):
-            attempt = await attempt_view(TEST, attempt_id=attempt_id)
             if attempt.status in statuses:
                 return attempt
             await asyncio.sleep(0.05)
+            attempt = await attempt_view(TEST, attempt_id=attempt_id)
         raise AssertionError(f"still {attempt.status}, not {statuses}")
 
     async def bill(self, bill_id: UUID) -> BillView:

@@ -93,9 +93,7 @@ async def test_k2_a_refund_whose_answer_was_not_stored_happens_once(hospital: Pa
     assert (await hospital.bill(bill_id)).status == "refunded"
 
 
-async def test_k2_a_refund_job_taken_over_by_another_runner_records_nothing(
-    hospital: PayingHospital
-) -> None:
+async def test_k2_a_refund_job_taken_over_by_another_runner_records_nothing(hospital: PayingHospital) -> None:
     payer = await hospital.payer()
     bill_id = await make.bill(payer.person_id)
     await hospital.pay(payer, bill_id)
@@ -103,9 +101,8 @@ async def test_k2_a_refund_job_taken_over_by_another_runner_records_nothing(
     job_id = await value("SELECT id FROM job WHERE unique_key = $1", str(refund_id))
     slow = await jobs.claim(TEST, job_id=job_id)
     assert slow is not None
-    await value(
-        "UPDATE job SET leased_until = now() - interval '1 second' WHERE id = $1 RETURNING id", job_id
-    )
+    lapse = "UPDATE job SET leased_until = now() - interval '1 second' WHERE id = $1 RETURNING id"
+    await value(lapse, job_id)
     assert await jobs.claim(TEST, job_id=job_id) is not None
     with pytest.raises(jobs.Fenced):
         await submit_refund(slow)

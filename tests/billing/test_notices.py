@@ -319,6 +319,7 @@ async def test_n10_a_partial_refund_told_by_alipay_is_no_second_payment(hospital
     source_id = (await hospital.bill(bill_id)).lines[0].source_id
     await request_refund(TEST, bill_id=bill_id, source_ids=[source_id])
     await hospital.finish_refunds()
+    kinds: list[str] = []
     for _ in range(100):
         kinds = await value("SELECT array_agg(kind ORDER BY received_at) FROM pay_notice")
         if "TRADE_SUCCESS.REFUND" in kinds:

@@ -13,7 +13,7 @@ import pytest
 
 from app.identity import alipay_login, channel_login, passwords, sessions, wechat_login
 from app.identity.channel_settings import PlatformUnavailable
-from app.identity.queries import account_subject, device, devices_at, staff_role
+from app.identity.queries import DeviceNotFound, account_subject, device, devices_at, staff_role
 from app.identity.roles import Platform
 from app.identity.wechat_login import LoginCodeRefused
 from app.kernel import clock
@@ -164,6 +164,8 @@ async def test_a_device_proves_its_key(client: httpx.AsyncClient) -> None:
     stranger = await client.post("/oauth/device", json={"device_id": str(new_id()), "device_key": key})
     assert stranger.json()["code"] == "device_refused"
     assert (await device(system("test"), device_id=device_id)).place_id == place
+    with pytest.raises(DeviceNotFound):
+        await device(system("test"), device_id=new_id())
     assert [d.id for d in await devices_at(system("test"), place_id=place)] == [device_id]
 
 
@@ -194,7 +196,10 @@ def platform(monkeypatch: pytest.MonkeyPatch, data_folder: Path) -> Callable[[An
     return answer
 
 
-async def test_wechat_tells_the_openid(platform: Callable[[Answer], None]) -> None:
+async def test_wechat_tells_the_openid(
+    platform: Callable[[Answer], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     asked: list[httpx.URL] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -205,6 +210,8 @@ async def test_wechat_tells_the_openid(platform: Callable[[Answer], None]) -> No
     assert await wechat_login.subject_of("js-code") == "o-1"
     assert asked[0].path == "/sns/jscode2session"
     assert asked[0].params["js_code"] == "js-code"
+    assert asked[0].params["secret"] == "app-secret"
+    assert "app-secret" not in caplog.text
 
 
 @pytest.mark.parametrize("code", ["", "x" * 300])

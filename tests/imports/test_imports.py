@@ -11,6 +11,7 @@ from app.catalog.queries import Icd10NotFound, icd10, lab_panel, price_by_code, 
 from app.imports import loading
 from app.imports import main as imports
 from app.imports.loading import ColumnsWrong, FileUnreadable, RowsRefused, load_file
+from app.kernel import database
 from app.kernel.actor import system
 from app.kernel.errors import DomainError
 from tests.make import organization
@@ -269,3 +270,14 @@ async def test_a_department_code_of_two_campuses_needs_the_campus(clinic: str, t
                          " ON d.id = r.department_id AND d.campus_id = c.id LIMIT 1")  # fmt: skip
     named = f"campus_code,{SCHEDULE}{campus},{clinic}"
     assert await told.load("schedule", named) == 1
+
+
+@pytest.mark.commits
+async def test_the_command_opens_the_pool_itself(db: str, tmp_path: Path) -> None:
+    await database.close_pool()
+    path = tmp_path / "codes.csv"
+    path.write_text(ICD10 + "R51,头痛,,\n")
+    await imports.load("icd10", path)
+    assert database.DB.pool is None
+    await database.open_pool()
+    assert (await icd10(SYSTEM, code="R51")).name_zh == "头痛"

@@ -99,28 +99,36 @@ async def session(
     )
     made = Session(id=session_id, windows=[], numbers=[])
     for i in range(windows):
-        window_id = await row(
-            "session_window",
-            session_id=session_id,
-            starts_at=begins + timedelta(minutes=30 * i),
-            ends_at=begins + timedelta(minutes=30 * (i + 1)),
-            capacity=capacity,
-        )
-        made.windows.append(window_id)
-        made.numbers.append(
-            [
-                await row(
-                    "number",
-                    session_id=session_id,
-                    window_id=window_id,
-                    seq_no=i * capacity + n + 1,
-                    status="unreleased",
-                    free_at=opens,
-                )
-                for n in range(capacity)
-            ]
-        )
+        window_begins = begins + timedelta(minutes=30 * i)
+        made.windows.append(await _window(session_id, window_begins, capacity))
+        made.numbers.append(await _numbers(made, capacity, opens))
     return made
+
+
+async def _window(session_id: UUID, begins: datetime, capacity: int) -> UUID:
+    return await row(
+        "session_window",
+        session_id=session_id,
+        starts_at=begins,
+        ends_at=begins + timedelta(minutes=30),
+        capacity=capacity,
+    )
+
+
+async def _numbers(made: Session, capacity: int, opens: datetime) -> list[UUID]:
+    """The numbers of the newest window."""
+    first = (len(made.windows) - 1) * capacity + 1
+    return [
+        await row(
+            "number",
+            session_id=made.id,
+            window_id=made.windows[-1],
+            seq_no=seq_no,
+            status="unreleased",
+            free_at=opens,
+        )
+        for seq_no in range(first, first + capacity)
+    ]
 
 
 async def booked(actor: Actor, made: Session, *, person_id: UUID, window: int = 0) -> UUID:

@@ -1,14 +1,16 @@
 """Booking from the phone: look, hold, pay, show the code, give back."""
 
-import io
+import re
 from datetime import date, time, timedelta
 
 import httpx
 import pytest
+import zxingcpp
+from PIL import Image
 
 from app.kernel.actor import Actor, ActorKind, system
 from app.outpatient.arrival import check_in
-from app.outpatient.codes import qr_svg
+from app.outpatient.codes import QUIET_ZONE, qr_svg
 from app.outpatient.rules import at
 from app.queueing.calling import call_next
 from tests.make import identity, patients, payment, visit
@@ -171,16 +173,16 @@ async def test_the_phone_sees_where_its_ticket_stands(phone: Phone) -> None:
     assert (await stranger.get(f"/tickets/{ticket_id}")).status_code == 404
 
 
-def test_the_code_reads_back() -> None:
-    """An independent decoder reads what we draw."""
-    zxing = pytest.importorskip("zxingcpp")
-    qrcode = pytest.importorskip("qrcode")
-    image_module = pytest.importorskip("PIL.Image")
+def test_the_code_reads_back_and_stands_in_white() -> None:
+    """An independent decoder reads what we draw; four modules around it stay empty."""
     text = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-    assert "<path" in qr_svg(text)
-    drawn = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, border=4)
-    drawn.add_data(text)
-    picture = io.BytesIO()
-    drawn.make_image().save(picture)
-    read = zxing.read_barcodes(image_module.open(picture))
-    assert [code.text for code in read] == [text]
+    drawing = qr_svg(text)
+    size = int(re.findall(r'viewBox="0 0 (\d+) ', drawing)[0])
+    modules = [(int(x), int(y)) for x, y in re.findall(r"M(\d+),(\d+)H", drawing)]
+    assert min(x for x, _ in modules) == QUIET_ZONE
+    assert max(y for _, y in modules) == size - QUIET_ZONE - 1
+    picture = Image.new("L", (size, size), 255)
+    for place in modules:
+        picture.putpixel(place, 0)
+    read = zxingcpp.read_barcodes(picture.resize((size * 4, size * 4), Image.Resampling.NEAREST))
+    assert [(code.text, code.ec_level) for code in read] == [(text, "M")]

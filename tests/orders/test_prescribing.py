@@ -11,8 +11,9 @@ from app.kernel.database import action, fetch
 from app.orders import prescribing
 from app.orders.placing import withdraw_submission
 from app.orders.prescribing import extend_validity, prescribe, register_controlled_use
+from app.orders.queries import FREQUENCY_NAMES
 from app.orders.rules import Objection
-from app.orders.tables import ControlledUse
+from app.orders.tables import ControlledUse, Frequency
 from tests.make import identity, orders, organization
 from tests.make.orders import Visit
 from tests.make.rows import row, value
@@ -193,3 +194,7 @@ async def test_a_settled_prescription_is_not_extended(db: str) -> None:
     await withdraw_submission(visit.doctor, submission_id=await orders.submit(visit))
     with pytest.raises(prescribing.PrescriptionSettled):
         await extend_validity(visit.doctor, prescription_id=prescription, days=2)
+
+
+def test_every_frequency_has_words_for_the_patient() -> None:
+    assert set(FREQUENCY_NAMES) == set(Frequency)

@@ -94,9 +94,7 @@ async def test_a_check_in_opens_the_visit_and_gives_a_ticket(db: str) -> None:
     assert await value("SELECT prior_s FROM queue_day") == 600
     assert await value("SELECT jiuyi.staff_cares_for($1, $2)", one.place.staff_id, await one.of("person_id"))
     await payment.deliver()
-    assert (
-        await value("SELECT title FROM timeline_entry WHERE kind = 'patient.arrived'") == "已报到，等候叫号"
-    )
+    assert await value("SELECT count(*) FROM timeline_entry WHERE kind = 'patient.arrived'") == 1
 
 
 async def test_checking_in_twice_returns_the_same_ticket(db: str) -> None:

@@ -159,3 +159,11 @@ async def test_sessions_are_rolled_once_by_many(db: str) -> None:
     )
     made, _ = await outcomes(*(roll_sessions() for _ in range(4)))
     assert sum(made) == 2 or sum(made) == 3
+
+
+async def test_first_patients_of_one_department_share_its_queue(db: str) -> None:
+    place = await visit.clinic()
+    tickets, _ = await outcomes(*(visit.ticket(place) for _ in range(6)))
+    assert await value("SELECT count(*) FROM queue WHERE department_id = $1", place.department_id) == 1
+    numbers = await value("SELECT count(DISTINCT seq) FROM ticket WHERE id = ANY($1)", tickets)
+    assert numbers == 6

@@ -41,13 +41,11 @@ async def _cast() -> Cast:
     kiosk, _ = await identity.device(kind="kiosk")
     station, _ = await identity.device(kind="nurse_station", place_kind="ward", place_id=ward)
     display, _ = await identity.device(kind="hall_display", place_kind="ward", place_id=ward)
-    for carer in (
-        {"department_id": department},
-        {"staff_id": named},
-        {"ward_id": ward},
-        {"device_id": kiosk},
-    ):
-        await relate(SYSTEM, person_id=cast.person, reason=CareReason.CONSULTATION, **carer)
+    reason = CareReason.CONSULTATION
+    await relate(SYSTEM, person_id=cast.person, department_id=department, reason=reason)
+    await relate(SYSTEM, person_id=cast.person, staff_id=named, reason=reason)
+    await relate(SYSTEM, person_id=cast.person, ward_id=ward, reason=reason)
+    await relate(SYSTEM, person_id=cast.person, device_id=kiosk, reason=reason)
     cast.who = {
         "own account": own,
         "stranger's account": await identity.account_actor(),
@@ -126,6 +124,10 @@ async def test_a_relation_ends_in_time_and_is_prolonged_not_doubled(db: str) -> 
     assert not await may_see(identity.staff_actor(doctor), person_id=person)
     again = await relate(SYSTEM, person_id=person, staff_id=doctor, reason=CareReason.CONSULTATION)
     assert again != first
+
+
+async def test_a_public_display_gets_a_masked_name(db: str) -> None:
+    assert await masked_name(ANONYMOUS, person_id=await patients.person(name="欧阳娜娜")) == "欧**娜"
 
 
 async def test_an_ended_relation_shows_nothing(db: str) -> None:

@@ -13,13 +13,13 @@ from faker import Faker
 from app.catalog.queries import lab_panel, lab_panels, search_drugs, search_icd10
 from app.identity.devices import log_in_device
 from app.identity.passwords import log_in_staff
-from app.kernel import clock
+from app.kernel import clock, database
 from app.kernel.actor import system
 from app.kernel.crypto import decrypt
 from app.outpatient.schedule import roll_sessions
 from app.patients.queries import find_by_id_number
 from app.patients.rules import read_id_number
-from app.seed.hospital import SEED, seed_hospital
+from app.seed.hospital import SEED, seed, seed_hospital
 from app.seed.people import invented_numbers, patient_rows
 from app.seed.places import build_house
 from app.seed.staff import build_staff
@@ -151,3 +151,13 @@ def test_every_invented_number_is_valid_and_agrees(data_folder: Path) -> None:
         assert (known.sex, known.born_on) == (sex, born_on)
     people = rows[0].records
     assert len({person[6] for person in people}) == len(people) == 2000
+
+
+@pytest.mark.commits
+async def test_the_command_seeds_once_and_makes_the_coming_sessions(db: str) -> None:
+    await database.close_pool()
+    await seed()
+    await seed()
+    await database.open_pool()
+    assert await value("SELECT count(*) FROM campus") == 1
+    assert await value("SELECT count(*) FROM clinic_session") > 500

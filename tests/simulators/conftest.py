@@ -109,7 +109,7 @@ class Simulators:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with (
-            serving(_merchant_app(self.merchants), 0) as self._merchant_base,
+            serving((_merchant_app(self.merchants), 0)) as [self._merchant_base],
             all_running(self.folder, self.clock.now) as self.cards,
         ):
             self._ready.set()

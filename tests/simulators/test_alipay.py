@@ -5,10 +5,6 @@ import time
 import pytest
 
 from tests.simulators.conftest import Merchant, Simulators
-
-ALI = "alipay"
-
-
 from tests.simulators.raw_alipay import ALI, Client, created, new_payer, number, paid, query, refund
 
 

@@ -11,10 +11,6 @@ from cryptography.exceptions import InvalidSignature
 from simulators import keys
 from simulators.alipay.telling import RETRY_AFTER
 from tests.simulators.conftest import Merchant, Simulators
-
-ALI = "alipay"
-
-
 from tests.simulators.raw_alipay import ALI, Client, new_payer, number, paid, query
 
 

@@ -296,7 +296,7 @@ def test_the_book_stays_balanced(moves: type[Moves], keys_folder: Path) -> None:
     run_state_machine_as_test(
         moves,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,

@@ -8,10 +8,6 @@ import pytest
 
 from simulators.wechat_pay.telling import RETRY_AFTER
 from tests.simulators.conftest import Merchant, Simulators
-
-WX = "wechat_pay"
-
-
 from tests.simulators.raw_wechat_pay import WX, Raw, an_order, native, number, paid, query, refund
 
 
@@ -55,6 +51,18 @@ def test_a_refund_can_end_badly(
     else:
         simulators.clock.forward(minutes=1)
         assert refund(raw, order, 100).status_code == 200
+
+
+def test_a_refund_ends_once(simulators: Simulators, raw: Raw) -> None:
+    order, no = paid(simulators, raw), number()
+    simulators.control(WX, "POST", "/faults", name="refund_stuck", reference=no)
+    refund(raw, order, 30, out_refund_no=no)
+    for status in ("SUCCESS", "CLOSED", "ABNORMAL"):
+        ended = simulators.control(WX, "POST", f"/refunds/{no}/outcome", status=status)
+        assert ended["state"] == "SUCCESS"
+    entries = simulators.control(WX, "GET", "/book/entries")["items"]
+    kinds = {e["kind"] for e in entries if e["reference"] == no}
+    assert kinds == {"refund_accepted", "refund_success"}
 
 
 def test_a_stuck_refund_waits_for_the_control_api(simulators: Simulators, raw: Raw) -> None:

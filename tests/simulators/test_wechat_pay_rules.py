@@ -13,10 +13,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from app.kernel.clock import wall
 from tests.simulators.conftest import Simulators
-
-WX = "wechat_pay"
-
-
 from tests.simulators.raw_wechat_pay import WX, Raw, an_order, native, paid, query, refund
 
 

@@ -1,0 +1,26 @@
+"""How a process writes its log: one JSON object a line on standard error, and no library's chatter.
+
+Libraries log addresses with what stands in them, a login code or a merchant's secret; so only their
+warnings pass.
+"""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs() -> None:
+    """Once per process, before anything is logged."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
