@@ -8,7 +8,7 @@ import httpx
 from app.demo.arriving import log_in, person
 from app.demo.callers import Caller, StepBroken
 from app.demo.day import KIOSK, Day, eventually
-from app.demo.people import new_id_number, new_name
+from app.demo.people import new_birthday, new_id_number, new_name
 from tests.hospital import RunningHospital
 
 AGE = 40
@@ -43,7 +43,7 @@ def day_at(hospital: RunningHospital, http: httpx.AsyncClient) -> Day:
 async def new_visitor(day: Day) -> Visitor:
     payer = await day.wechat.new_payer()
     phone = await log_in(day, "wechat", await day.wechat.login_code(payer))
-    born = day.today.replace(year=day.today.year - AGE, day=15)
+    born = new_birthday(day.today, age=AGE)
     number = new_id_number(born_on=born, sex="2")
     bound = await phone.post("/persons", person(new_name(), "2", born.isoformat(), "0", number))
     return Visitor(phone, payer, bound, number)
