@@ -93,5 +93,7 @@ def await_ready(config: Settings, instance: str, children: list[Child]) -> None:
     while not answers_as(config, instance):
         dead = [child.name for child in children if not child.alive()]
         assert not dead, f"{dead} did not stay, see {config.data / 'log'}"
-        assert time.monotonic() < deadline, f"not ready within {READY_SECONDS_MAX:.0f} s: {config.data / 'log'}"
+        assert time.monotonic() < deadline, (
+            f"not ready within {READY_SECONDS_MAX:.0f} s: {config.data / 'log'}"
+        )
         time.sleep(POLL_SECONDS)

@@ -101,7 +101,9 @@ async def book(day: Day, *, department_ids: set[str] | None = None) -> tuple[Vis
     return visitor, await becomes(visitor, appointment, "booked"), place
 
 
-async def arrive(day: Day, visitor: Visitor, appointment: dict[str, Any], *, kiosk: int = 0) -> dict[str, Any]:
+async def arrive(
+    day: Day, visitor: Visitor, appointment: dict[str, Any], *, kiosk: int = 0
+) -> dict[str, Any]:
     """She checks in at a kiosk by her card; the ticket."""
     cards = [card for card in day.credentials["devices"] if card["kind"] == "kiosk"]
     at = await day.device(cards[kiosk], KIOSK)

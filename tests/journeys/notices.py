@@ -17,7 +17,7 @@ Card = dict[str, Any]
 
 
 def paid_notice(card: Card, paid: dict[str, Any], payer: str) -> bytes:
-    """"Paid", of this order: encrypted as WeChat Pay does it, under our own APIv3 key."""
+    """ "Paid", of this order: encrypted as WeChat Pay does it, under our own APIv3 key."""
     told = {
         "mchid": card["mchid"],
         "appid": card["appid"],

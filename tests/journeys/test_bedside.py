@@ -31,7 +31,9 @@ class Ward:
     async def admit(self, visitor: Visitor, nth: int) -> str:
         """To the bed of the nth terminal; the stay's id."""
         bed_id = self.terminals[nth]["place"]["id"]
-        stays = (await self.nurse.get(f"/wards/{self.station['place']['id']}/stays", limit=STAYS_MAX))["items"]
+        stays = (await self.nurse.get(f"/wards/{self.station['place']['id']}/stays", limit=STAYS_MAX))[
+            "items"
+        ]
         for stay in stays:
             if stay["bed_id"] == bed_id:
                 await self.discharge(stay["admission_id"])

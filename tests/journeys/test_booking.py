@@ -109,7 +109,9 @@ async def test_a_stranger_finds_nothing_of_a_booking(day: Day) -> None:
     assert heard == {path: f"404 {code}" for path, code in paths.items()}
     for path in paths:
         await patient.phone.get(path)  # she herself is shown all of it
-    lists = [await stranger.phone.get(f"/{name}") for name in ("appointments", "bills", "tickets", "messages")]
+    lists = [
+        await stranger.phone.get(f"/{name}") for name in ("appointments", "bills", "tickets", "messages")
+    ]
     assert [found["items"] if isinstance(found, dict) else found for found in lists] == [[]] * len(lists)
     with pytest.raises(Refused) as refused:
         await stranger.phone.post(f"/appointments/{appointment['id']}/cancel")

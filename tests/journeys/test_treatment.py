@@ -13,7 +13,13 @@ CHECKS = ["prescription", "drug", "compatibility", "diagnosis"]
 
 
 async def test_orders_wait_for_their_money_and_are_carried_out_once(day: Day) -> None:
-    for step in (arriving.log_in_and_bind, arriving.hold, arriving.pay, arriving.check_in, arriving.be_called):
+    for step in (
+        arriving.log_in_and_bind,
+        arriving.hold,
+        arriving.pay,
+        arriving.check_in,
+        arriving.be_called,
+    ):
         await step(day)
     await treating.consult(day)
     prescription = await ordered_prescription(day)

@@ -18,7 +18,6 @@ from tests.notifications.proxy import Line, line_to
 pytestmark = pytest.mark.commits
 
 
-
 @pytest.mark.parametrize("name", ["hub:follow", "hub:hints", "hub:presence", "hub:watchdog"])
 async def test_a_killed_task_of_the_hub_is_back_at_once(hospital: Hospital, name: str) -> None:
     client, stream, _ = await hospital.phone()

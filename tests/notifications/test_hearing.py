@@ -25,7 +25,8 @@ from app.queueing.joining import join_queue
 from app.queueing.queues import window_queue
 from app.subscriptions import SUBSCRIPTIONS
 from notifications.limits import LIMITS
-from notifications.streams import bedside, room_queue, ward_alerts, window_queue as window_stream, zone_queue
+from notifications.streams import bedside, room_queue, ward_alerts, zone_queue
+from notifications.streams import window_queue as window_stream
 from tests.make import identity, inpatient, organization, patients, visit
 from tests.make.rows import value
 from tests.notifications.conftest import TEST, Hospital, served

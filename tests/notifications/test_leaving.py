@@ -28,7 +28,9 @@ SERVE = (
 
 
 @pytest.fixture(params=[1, 2], ids=["one process", "two workers"])
-async def server(request: pytest.FixtureRequest, db: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], int]]:
+async def server(
+    request: pytest.FixtureRequest, db: str
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE.format(workers=request.param)],
