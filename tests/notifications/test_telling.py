@@ -52,7 +52,7 @@ async def test_a_failing_delivery_leaves_no_gap(db: str) -> None:
         while await relay.turn(Lane.LIVE):
             pass
     assert await value("SELECT array_agg(seq ORDER BY seq) FROM rt_event WHERE stream = $1", stream) == [1, 2]
-    global failing  # noqa: PLW0603 - the handler's world gets better
+    global failing
     failing = False
     await value("UPDATE delivery SET retry_at = now() WHERE status = 'due'")
     await relay.turn(Lane.LIVE)
