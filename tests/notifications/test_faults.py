@@ -18,7 +18,6 @@ from tests.notifications.proxy import Line, line_to
 pytestmark = pytest.mark.commits
 
 
-
 @pytest.mark.parametrize("name", ["hub:follow", "hub:hints", "hub:presence", "hub:watchdog"])
 async def test_a_killed_task_of_the_hub_is_back_at_once(hospital: Hospital, name: str) -> None:
     client, stream, _ = await hospital.phone()
@@ -154,7 +153,7 @@ async def test_a_short_cut_costs_no_socket(line: Line) -> None:
 
 async def test_who_greets_while_the_database_is_away_is_told_when_to_return(line: Line) -> None:
     async with served() as hospital:
-        client, stream, token = await hospital.phone()
+        _client, stream, token = await hospital.phone()
         ticket = await hospital.ticket(token)
         line.cut()
         late = hospital.client(stream, client_id="late")

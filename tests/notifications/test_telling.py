@@ -52,7 +52,7 @@ async def test_a_failing_delivery_leaves_no_gap(db: str) -> None:
         while await relay.turn(Lane.LIVE):
             pass
     assert await value("SELECT array_agg(seq ORDER BY seq) FROM rt_event WHERE stream = $1", stream) == [1, 2]
-    global failing  # noqa: PLW0603 - the handler's world gets better
+    global failing
     failing = False
     await value("UPDATE delivery SET retry_at = now() WHERE status = 'due'")
     await relay.turn(Lane.LIVE)
@@ -84,9 +84,7 @@ async def test_a_transaction_that_fails_at_its_end_takes_no_number(db: str) -> N
 async def test_many_writers_of_one_stream_leave_no_gap_and_no_repeat(db: str) -> None:
     stream = f"test:{new_id()}"
     await asyncio.gather(*(tell(stream, 10, first=10 * n) for n in range(4)))
-    rows = await value(
-        "SELECT array_agg(seq ORDER BY seq) FROM rt_event WHERE stream = $1", stream
-    )
+    rows = await value("SELECT array_agg(seq ORDER BY seq) FROM rt_event WHERE stream = $1", stream)
     assert rows == list(range(1, 41))
     # Each writer's own events are in its own order.
     for n in range(4):
@@ -100,7 +98,9 @@ async def test_many_writers_of_one_stream_leave_no_gap_and_no_repeat(db: str) ->
 
 
 @action
-async def count_up(actor: Actor, stream: str, key: str, pause: float, *, behind_the_lock: bool = True) -> None:
+async def count_up(
+    actor: Actor, stream: str, key: str, pause: float, *, behind_the_lock: bool = True
+) -> None:
     """A writer that changes the world, dawdles, and tells the whole state."""
     await fetch_value(
         "INSERT INTO rt_cursor (id, client_id, stream, acked_seq) VALUES ($1, $2, $3, 1) ON CONFLICT"
@@ -123,7 +123,9 @@ async def count_up(actor: Actor, stream: str, key: str, pause: float, *, behind_
 
 
 async def total(actor: Actor, stream: str) -> int:
-    return await fetch_value("SELECT coalesce(sum(acked_seq), 0)::int FROM rt_cursor WHERE stream = $1", stream)
+    return await fetch_value(
+        "SELECT coalesce(sum(acked_seq), 0)::int FROM rt_cursor WHERE stream = $1", stream
+    )
 
 
 async def sums(stream: str, *, behind_the_lock: bool) -> list[int]:
@@ -203,14 +205,17 @@ async def test_state_and_following_events_are_the_present_state(hospital: Hospit
 
 async def push_zone(stream: str, zone_id: Any) -> None:
     async def state() -> dict[str, Any]:
-        return {"state": {"zone": {"name": await fetch_value("SELECT name FROM zone WHERE id = $1", zone_id)}}}
+        return {
+            "state": {"zone": {"name": await fetch_value("SELECT name FROM zone WHERE id = $1", zone_id)}}
+        }
 
     await push_state(TEST, stream=stream, type="test.state", read=state)
 
 
 def test_a_feed_hands_out_only_what_has_no_hole() -> None:
     feed = Feed(Head("s", new_id(), 5))
-    assert feed.after(5) == [] and feed.after(9) == []
+    assert feed.after(5) == []
+    assert feed.after(9) == []
     assert feed.after(4) is None
     assert not feed.take([Stored(7, "7", None)])
     assert feed.take([Stored(6, "6", None), Stored(7, "7", None)])
@@ -218,6 +223,5 @@ def test_a_feed_hands_out_only_what_has_no_hole() -> None:
     assert [e.seq for e in feed.after(6) or []] == [7]
     assert feed.after(4) is None
     feed.start_over(Head("s", new_id(), 9))
-    assert feed.after(7) is None and feed.after(9) == []
-
-
+    assert feed.after(7) is None
+    assert feed.after(9) == []
