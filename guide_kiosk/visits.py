@@ -11,6 +11,7 @@ from litestar.params import JSONBody
 
 from app.identity.queries import device
 from app.identity.signed_in import require_device
+from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import query
 from app.kernel.errors import Unauthenticated
@@ -53,6 +54,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     place: Place
     streams: list[str]
+    now: datetime  # business time: a screen's own clock drifts, and knows nothing of the hospital's
 
 
 class VisitorReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +112,13 @@ async def me(actor: NamedDependency[Actor]) -> Me:
         label=known.label,
         place=Place(kind=known.place_kind, id=known.place_id, name=known.place_name),
         streams=[] if stream is None else [stream.format(place=known.place_id, device=known.id)],
+        now=await business_time(actor),
     )
+
+
+@query
+async def business_time(actor: Actor) -> datetime:
+    return await clock.now()
 
 
 @post("/identify", status_code=200, guards=[require_device("kiosk")])

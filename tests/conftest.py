@@ -15,6 +15,7 @@ from app.identity.signed_in import forget_sessions
 from app.kernel import crypto, database
 from app.kernel.hints import close_hints
 from app.kernel.settings import settings
+from tests.hospital import RunningHospital, run_hospital
 from tests.rollback import OnePool
 
 
@@ -84,6 +85,18 @@ def template(servers: tuple[str, str]) -> Iterator[str]:
     asyncio.run(schema.migrate(dsn=_named(dsn, name)))
     yield name
     asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture(scope="session")
+def running_hospital(
+    servers: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHospital]:
+    """The demo hospital in processes of its own, for who stands outside; started once, when first asked for."""
+    dsn = clone(servers[0], template, "hospital")
+    folder = tmp_path_factory.mktemp("hospital")
+    with run_hospital(database_url=dsn, redis_url=servers[1], data=folder) as running:
+        yield running
+    drop(servers[0], "hospital")
 
 
 @pytest.fixture(scope="module")

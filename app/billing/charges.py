@@ -27,7 +27,7 @@ from app.kernel.database import action, execute_many, fetch, fetch_one, fetch_va
 from app.kernel.errors import DomainError, Invalid, NotFound
 from app.kernel.events import emit
 from app.kernel.ids import new_id
-from app.kernel.money import line_amount_fen
+from app.kernel.money import MICRO_YUAN_PER_FEN, line_amount_fen
 
 LINES_MAX = 200
 EXPIRE_MAX = 200
@@ -66,15 +66,20 @@ class ChargeTaken(DomainError):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """What is charged: an item of the price list, how much of it, and the row that asks for it."""
+    """What is charged: an item of the price list, how much of it, and the row that asks for it.
+
+    `agreed_fen` is the unit price that our own row promised earlier, as a hold does with its fee; without
+    it today's price counts.
+    """
 
     item_id: UUID
     source_id: UUID
     quantity: Decimal = Decimal(1)
+    agreed_fen: int | None = None
 
 
 class Priced(msgspec.Struct, frozen=True):
-    """A line with its price of today."""
+    """A line with its price: the agreed one, or today's."""
 
     line: Line
     name: str
@@ -124,7 +129,9 @@ async def open_bill(
 
 async def _priced(actor: Actor, line: Line) -> Priced:
     price = await price_of(actor, item_id=line.item_id)
-    return Priced(line, price.name, price.unit_price_micro_yuan)
+    if line.agreed_fen is None:
+        return Priced(line, price.name, price.unit_price_micro_yuan)
+    return Priced(line, price.name, line.agreed_fen * MICRO_YUAN_PER_FEN)
 
 
 async def insert_bill(

@@ -32,12 +32,12 @@ async def open_day(day: Day) -> str:
 async def log_in_and_bind(day: Day) -> str:
     """A mother on WeChat binds herself and her child; her Alipay login finds the same two people."""
     day.openid = await day.wechat.new_payer()
-    day.phone = await _log_in(day, "wechat", await day.wechat.login_code(day.openid))
+    day.phone = await log_in(day, "wechat", await day.wechat.login_code(day.openid))
     born, child_born = day.today.replace(year=day.today.year - 34, day=15), _years_ago(day, 8)
     day.mother_number = new_id_number(born_on=born, sex="2")
     day.child_number = new_id_number(born_on=child_born, sex="1")
-    mother = _person(new_name(), "2", born.isoformat(), "0", day.mother_number)
-    child = _person(new_name(), "1", child_born.isoformat(), "2", day.child_number)
+    mother = person(new_name(), "2", born.isoformat(), "0", day.mother_number)
+    child = person(new_name(), "1", child_born.isoformat(), "2", day.child_number)
 
     wrong = day.child_number[:-1] + ("1" if day.child_number[-1] != "1" else "2")
     await day.phone.expect_refusal("id_number_invalid", "/persons", {**mother, "id_number": wrong})
@@ -47,7 +47,7 @@ async def log_in_and_bind(day: Day) -> str:
     expect(day.child["guardian"], "a minor is bound by a guardian")
 
     day.alipay_user = await day.alipay.new_payer()
-    day.alipay_phone = await _log_in(day, "alipay", await day.alipay.login_code(day.alipay_user))
+    day.alipay_phone = await log_in(day, "alipay", await day.alipay.login_code(day.alipay_user))
     for form, known in ((mother, day.mother), (child, day.child)):
         again = await day.alipay_phone.post("/persons", form)
         expect(again["id"] == known["id"], "the same number is the same person")
@@ -56,7 +56,7 @@ async def log_in_and_bind(day: Day) -> str:
     return "微信、支付宝各登录一次；绑定本人与孩子（校验身份证、监护人）"
 
 
-async def _log_in(day: Day, platform: str, code: str) -> Caller:
+async def log_in(day: Day, platform: str, code: str) -> Caller:
     return await Caller(day.http, MINI).redeem("/login", {"platform": platform, "code": code})
 
 
@@ -64,7 +64,7 @@ def _years_ago(day: Day, years: int) -> Any:
     return day.today.replace(year=day.today.year - years, day=10)
 
 
-def _person(name: str, sex: str, born_on: str, relation: str, number: str) -> dict[str, Any]:
+def person(name: str, sex: str, born_on: str, relation: str, number: str) -> dict[str, Any]:
     return {
         "name": name,
         "sex": sex,

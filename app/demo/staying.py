@@ -13,9 +13,9 @@ STAYS_MAX = 100
 async def bedside(day: Day) -> str:
     """Unlock by wristband and ID digits, read the day's fees, top up by QR, call the nurse."""
     card = day.device_card("bedside")
-    station = _station_of(day, card)
-    nurse = await day.staff("nurse", department=_department_of(station))
-    stay = await _admit_mother(day, nurse, card, station)
+    station = station_of(day, card)
+    nurse = await day.staff("nurse", department=department_of(station))
+    stay = await admit_mother(day, nurse, card, station)
     await _charge_something(day, nurse, stay)
     terminal = await day.device(card, BEDSIDE)
     band = (await nurse.get(f"/admissions/{stay['admission_id']}/wristband"))["qr"]
@@ -36,7 +36,7 @@ async def bedside(day: Day) -> str:
     )
 
 
-def _station_of(day: Day, card: dict[str, Any]) -> dict[str, Any]:
+def station_of(day: Day, card: dict[str, Any]) -> dict[str, Any]:
     """The nurse station of the terminal's ward; labels begin with the ward's name."""
     for device in day.credentials["devices"]:
         if device["kind"] == "nurse_station" and card["label"].startswith(device["place"]["name"]):
@@ -44,11 +44,11 @@ def _station_of(day: Day, card: dict[str, Any]) -> dict[str, Any]:
     raise StepBroken(f"no nurse station for {card['label']}")
 
 
-def _department_of(station: dict[str, Any]) -> str:
+def department_of(station: dict[str, Any]) -> str:
     return str(station["place"]["name"]).removesuffix("病区")
 
 
-async def _admit_mother(
+async def admit_mother(
     day: Day, nurse: Caller, card: dict[str, Any], station: dict[str, Any]
 ) -> dict[str, Any]:
     """Free the bed of whoever lies there from an earlier day, then admit her."""

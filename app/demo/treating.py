@@ -199,23 +199,26 @@ async def close(day: Day) -> str:
 async def compare_books(day: Day) -> str:
     """Our ledger against what each channel says that it took and gave back, to the fen."""
     cashier = await day.staff("cashier")
-
-    async def differences() -> list[str]:
-        ours = await cashier.get("/ledger/totals")
-        expect(ours["balanced"], "our own book does not balance")
-        found: list[str] = []
-        for name, gateway in (("wechat", day.wechat), ("alipay", day.alipay)):
-            book = await gateway.get("/book")
-            expect(book["balanced"], f"{name}'s book does not balance")
-            mine = [c for c in ours["channels"] if c["channel"].startswith(name)]
-            for field in ("paid_fen", "refunded_fen"):
-                here, there = sum(c[field] for c in mine), book["merchant"][field]
-                if here != there:
-                    found.append(f"{name} {field}: ours {here}, theirs {there}")
-        return found
-
-    await eventually(differences, lambda found: not found, "both books", seconds=30)
+    await eventually(
+        lambda: book_differences(day, cashier), lambda found: not found, "both books", seconds=30
+    )
     totals = await cashier.get("/ledger/totals")
     if not totals["channels"]:
         raise StepBroken("nothing was booked at all")
     return "；".join(f"{c['channel']} 收 ¥{c['paid_fen'] / 100:.2f}" for c in totals["channels"])
+
+
+async def book_differences(day: Day, cashier: Caller) -> list[str]:
+    """What our ledger and the channels' own books tell differently at this moment."""
+    ours = await cashier.get("/ledger/totals")
+    expect(ours["balanced"], "our own book does not balance")
+    found: list[str] = []
+    for name, gateway in (("wechat", day.wechat), ("alipay", day.alipay)):
+        book = await gateway.get("/book")
+        expect(book["balanced"], f"{name}'s book does not balance")
+        mine = [c for c in ours["channels"] if c["channel"].startswith(name)]
+        for field in ("paid_fen", "refunded_fen"):
+            here, there = sum(c[field] for c in mine), book["merchant"][field]
+            if here != there:
+                found.append(f"{name} {field}: ours {here}, theirs {there}")
+    return found

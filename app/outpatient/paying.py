@@ -59,7 +59,7 @@ async def start_appointment_payment(actor: Actor, *, appointment_id: UUID) -> UU
         kind=BillKind.REGISTRATION,
         subject_kind=SUBJECT,
         subject_id=appointment_id,
-        lines=[Line(item_id=row["item_id"], source_id=appointment_id)],
+        lines=[Line(item_id=row["item_id"], source_id=appointment_id, agreed_fen=row["fee_fen"])],
         expires_at=row["expires_at"],
     )
     await fetch_value("UPDATE appointment SET bill_id = $2 WHERE id = $1", appointment_id, bill_id)

@@ -192,7 +192,7 @@ def money_app() -> Litestar:
 async def hospital(db: str, platforms: Platforms) -> AsyncIterator[PayingHospital]:
     """Our real app on a loopback port, where the platforms' notices arrive."""
     folder = str(platforms.folder)
-    async with serving(money_app(), 0) as url:
+    async with serving((money_app(), 0)) as [url]:
         os.environ.update(JIUYI_SIMULATORS=folder, JIUYI_PUBLIC_URL=url)
         settings.cache_clear()
         house = PayingHospital(platforms, url)

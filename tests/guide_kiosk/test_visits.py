@@ -1,6 +1,6 @@
 """The kiosk over HTTP: from the card to the ticket, and nothing of a person but the mask."""
 
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 import httpx
@@ -141,6 +141,7 @@ async def test_a_device_learns_where_it_stands(lobby: Lobby, kind: str, stream: 
     token = await identity.device_token(kind=kind, place_id=lobby.place.zone_id)
     answer = await lobby.client.get(f"{KIOSK}/me", headers=identity.bearer(token))
     told = answer.json()
-    assert set(told) == {"device_id", "kind", "label", "place", "streams"}
+    assert set(told) == {"device_id", "kind", "label", "place", "streams", "now"}
+    assert abs(datetime.fromisoformat(told["now"]) - at(DAY, time(8))) < timedelta(minutes=1)
     assert told["place"] == {"kind": "zone", "id": str(lobby.place.zone_id), "name": "门诊大厅"}
     assert told["streams"] == ([] if stream is None else [stream.format(lobby.place.zone_id)])

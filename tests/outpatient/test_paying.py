@@ -79,6 +79,25 @@ async def test_the_bill_opens_when_payment_starts_and_ends_with_the_hold(db: str
     assert await start_appointment_payment(one.actor, appointment_id=one.appointment_id) == one.bill_id
 
 
+async def test_a_price_that_changes_during_a_hold_does_not_change_what_was_shown(db: str) -> None:
+    actor = await identity.account_actor()
+    made = await visit.session(await visit.clinic(), capacity=1)
+    appointment_id = await hold_appointment(
+        actor,
+        session_id=made.id,
+        window_id=made.windows[0],
+        person_id=await patients.bound_person(actor),
+    )
+    fee = await value("SELECT fee_fen FROM appointment WHERE id = $1", appointment_id)
+    await value(
+        "UPDATE priced_item SET unit_price_micro_yuan = unit_price_micro_yuan * 2"
+        " WHERE id = (SELECT item_id FROM appointment WHERE id = $1) RETURNING 1",
+        appointment_id,
+    )
+    bill_id = await start_appointment_payment(actor, appointment_id=appointment_id)
+    assert await value("SELECT amount_fen FROM bill WHERE id = $1", bill_id) == fee > 0
+
+
 async def test_paid_is_booked_and_nothing_else_is(db: str) -> None:
     one = await held()
     assert await one.status == "held"
