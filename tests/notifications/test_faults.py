@@ -118,7 +118,7 @@ async def becomes(hospital: Hospital, expected: bool, seconds: float) -> float:
     return time.monotonic() - began
 
 
-SHORT = msgspec.structs.replace(LIMITS, silent_s=3.0, watch_s=0.2)
+SHORT = msgspec.structs.replace(LIMITS, silent_s=3.0, live_s=2.0, watch_s=0.2)
 
 
 @pytest.mark.parametrize("how", ["freeze", "cut"])
