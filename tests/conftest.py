@@ -92,7 +92,7 @@ def template(servers: tuple[str, str]) -> Iterator[str]:
 def running_hospital(
     servers: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHospital]:
-    """The demo hospital in processes of its own, for who stands outside; started once, when first asked for."""
+    """The demo hospital in processes of its own, for who stands outside; started when first asked for."""
     dsn = clone(servers[0], template, "hospital")
     folder = tmp_path_factory.mktemp("hospital")
     with run_hospital(database_url=dsn, redis_url=servers[1], data=folder) as running:
