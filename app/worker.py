@@ -43,11 +43,11 @@ log = structlog.get_logger()
 LANE_POLL_SECONDS = {Lane.URGENT: 0.2, Lane.LIVE: 0.3, Lane.BULK: 1.0}
 JOB_POLL_SECONDS = 0.5
 ARQ_POLL_SECONDS = 0.05
-ARQ_JOBS_MAX = 20
+ARQ_JOBS_MAX = 8
 ARQ_PATIENCE_SECONDS = 2.0  # a job that arq was given and has not begun by then is done here
 REDIS_SECONDS_MAX = 2.0
 FINISH_SECONDS_MAX = 2.0  # what a job that runs while we stop, or while Redis dies, has to end
-DRAIN_JOBS_MAX = 10  # jobs run at once by ourselves while Redis is away
+DRAIN_JOBS_MAX = 4  # jobs run at once by ourselves while Redis is away
 
 # What an outside effect is done by: one line each.
 JOB_HANDLERS: dict[str, JobHandler] = {

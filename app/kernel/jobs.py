@@ -1,5 +1,6 @@
 """Outside effects as rows: claimed by id, fenced by an epoch, retried, and never only in Redis."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ import structlog
 
 from app.kernel.actor import Actor, system
 from app.kernel.database import action, after_commit, fetch, fetch_one, fetch_value
+from app.kernel.errors import Unavailable
 from app.kernel.hints import wake
 from app.kernel.ids import new_id
 from app.kernel.tables import JOB_FLOW, JobStatus
@@ -20,6 +22,7 @@ LEASE_SECONDS = 30
 ATTEMPTS_MAX = 10
 BACKOFF_SECONDS_MAX = 600
 CLAIM_MAX = 100
+FINISH_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # together well within the lease
 
 
 class JobRun(msgspec.Struct, frozen=True):
@@ -138,22 +141,46 @@ async def retry(actor: Actor, *, run: JobRun, error: str, seconds: float | None 
 
 
 async def run_job(job_id: UUID, handlers: dict[str, JobHandler]) -> bool:
-    """Claim and run one job. The handler does its outside call first and records inside its own action."""
+    """Claim and run one job. The handler does its outside call first and records inside its own action.
+
+    False where there was nothing to do, or no connection to begin with: the feeder comes back.
+    """
     actor = system("job")
-    run = await claim(actor, job_id=job_id)
+    try:
+        run = await claim(actor, job_id=job_id)
+    except Unavailable:
+        return False
     if run is None:
         return False
     try:
         await handlers[run.kind](run)
-        await finish(actor, run=run)
+        await _surely_finish(actor, run)
     except Fenced:
         log.warning("job_fenced", job_id=str(run.id), kind=run.kind)
     except RetryLater as later:
-        await retry(actor, run=run, error="", seconds=later.seconds)
+        await _hand_back(actor, run, error="", seconds=later.seconds)
     except Exception as error:
         log.warning("job_failed", job_id=str(run.id), kind=run.kind, exc_info=True)
-        await retry(actor, run=run, error=repr(error))
+        await _hand_back(actor, run, error=repr(error), seconds=None)
     return True
+
+
+async def _hand_back(actor: Actor, run: JobRun, *, error: str, seconds: float | None) -> None:
+    """Give the job back; where even that is not possible now, its lease ends by itself."""
+    try:
+        await retry(actor, run=run, error=error, seconds=seconds)
+    except (Fenced, Unavailable):
+        log.warning("job_left_to_its_lease", job_id=str(run.id), kind=run.kind)
+
+
+async def _surely_finish(actor: Actor, run: JobRun) -> None:
+    """The effect has happened: a busy moment of ours must not make it happen again."""
+    for pause in FINISH_PAUSES_S:
+        try:
+            return await finish(actor, run=run)
+        except Unavailable:
+            await asyncio.sleep(pause)
+    return await finish(actor, run=run)
 
 
 @action

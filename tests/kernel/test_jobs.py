@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from app.kernel import jobs
 from app.kernel.actor import Actor, system
-from app.kernel.database import action, fetch, fetch_one, query
+from app.kernel.database import PoolBusy, action, fetch, fetch_one, query
 from app.kernel.jobs import (
     ATTEMPTS_MAX,
     Fenced,
@@ -126,3 +127,25 @@ async def test_a_job_that_is_taken_over_while_it_runs_ends_quietly(db: str) -> N
 
     assert await run_job(job_id, {"tests.effect": effect})
     assert (await job_row(TEST, job_id=job_id))["status"] == "running"
+
+
+async def test_a_busy_moment_after_the_effect_does_not_repeat_it(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effects: list[UUID] = []
+    busy = [PoolBusy(), PoolBusy()]
+    finishing = jobs.finish
+
+    async def effect(run: JobRun) -> None:
+        effects.append(run.id)
+
+    async def finish_when_free(actor: Actor, *, run: JobRun) -> None:
+        if busy:
+            raise busy.pop()
+        await finishing(actor, run=run)
+
+    monkeypatch.setattr(jobs, "finish", finish_when_free)
+    job_id = await new_job()
+    await run_job(job_id, {"tests.effect": effect})
+    assert (await job_row(TEST, job_id=job_id))["status"] == "done"
+    assert effects == [job_id]
