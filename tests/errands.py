@@ -29,12 +29,12 @@ TEST = system("test")
 # effect: the world outside, which knows nobody's transaction. receipt and hearing: ours. Only the
 # effect has a key, so that everything done twice can be counted.
 TABLES = """
-CREATE TABLE effect (key text PRIMARY KEY, at timestamptz DEFAULT clock_timestamp());
-CREATE TABLE effect_without_key (key text, at timestamptz DEFAULT clock_timestamp());
-CREATE TABLE receipt (key text, pid integer, at timestamptz DEFAULT clock_timestamp());
-CREATE TABLE hearing (errand_id uuid, at timestamptz DEFAULT clock_timestamp());
-GRANT SELECT, INSERT ON receipt, hearing TO jiuyi_app;
-GRANT SELECT ON effect, effect_without_key TO jiuyi_app;
+CREATE TABLE public.effect (key text PRIMARY KEY, at timestamptz DEFAULT clock_timestamp());
+CREATE TABLE public.effect_without_key (key text, at timestamptz DEFAULT clock_timestamp());
+CREATE TABLE public.receipt (key text, pid integer, at timestamptz DEFAULT clock_timestamp());
+CREATE TABLE public.hearing (errand_id uuid, at timestamptz DEFAULT clock_timestamp());
+GRANT SELECT, INSERT ON public.receipt, public.hearing TO jiuyi_app;
+GRANT SELECT ON public.effect, public.effect_without_key TO jiuyi_app;
 """
 
 
@@ -67,7 +67,8 @@ async def hear(actor: Actor, told: Any, event: Event) -> None:
 async def do_errand(run: JobRun) -> None:
     outside = await asyncpg.connect(settings().database_url)
     await outside.execute(
-        f"INSERT INTO {run.arguments['table']} (key) VALUES ($1) ON CONFLICT DO NOTHING", run.arguments["key"]
+        f"INSERT INTO public.{run.arguments['table']} (key) VALUES ($1) ON CONFLICT DO NOTHING",
+        run.arguments["key"],
     )
     await outside.close()
     await asyncio.sleep(run.arguments["seconds"])
