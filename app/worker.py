@@ -36,6 +36,7 @@ from app.outpatient.paying import expire_holds
 from app.outpatient.schedule import free_numbers, roll_sessions
 from app.partitions import keep_partitions
 from app.subscriptions import SUBSCRIPTIONS
+from notifications.retention import forget_old
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("outpatient.mark_no_shows", 60, mark_no_shows),
     ("outpatient.forget_identifications", 3600, forget_identifications),
     ("inpatient.nightly_fees", 60, post_nightly_fees),
+    ("notifications.forget_old", 3600, forget_old),
 ]
 
 

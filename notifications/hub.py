@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import structlog
 from prometheus_client import Counter, Gauge
 
 from app.kernel.actor import system
@@ -15,6 +16,7 @@ from app.kernel.hints import Wakeups
 from app.kernel.tasks import Watched
 from notifications.history import (
     EVENTS_MAX,
+    LEDGER_AWAY,
     Cursor,
     Head,
     Stored,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from notifications.session import Session
 
 GO_SECONDS_MAX = 0.5
+
+log = structlog.get_logger()
 
 Picture = asyncio.Task[tuple[Head, dict[str, Any]]]
 
@@ -166,8 +170,15 @@ class Hub:
 
     async def _follow(self) -> None:
         while True:
-            if not await self.look():
-                await self.wakeups.wait("rt:*", poll_s=self.limits.poll_s)
+            try:
+                more = await self.look()
+            except LEDGER_AWAY as error:
+                # Not left to the watcher, whose pauses grow: who comes back first would find us blind.
+                log.warning("hub_cannot_look", error=type(error).__name__)
+                await asyncio.sleep(self.limits.poll_s)
+            else:
+                if not more:
+                    await self.wakeups.wait("rt:*", poll_s=self.limits.poll_s)
 
     async def look(self) -> bool:
         """Take what is new on all local streams, in two round trips at most. Whether there is more."""

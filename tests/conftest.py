@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -45,7 +46,7 @@ def servers(data_folder: Path) -> Iterator[tuple[str, str]]:
         return
     from app.launch.embedded import embedded_servers
 
-    with embedded_servers(data_folder) as (database_url, redis_url):
+    with embedded_servers(data_folder, durable=False) as (database_url, redis_url):
         _fresh_settings(DATABASE_URL=database_url, REDIS_URL=redis_url)
         yield database_url, redis_url
 
@@ -91,7 +92,7 @@ def template(servers: tuple[str, str]) -> Iterator[str]:
 def running_hospital(
     servers: tuple[str, str], template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHospital]:
-    """The demo hospital in processes of its own, for who stands outside; started once, when first asked for."""
+    """The demo hospital in processes of its own, for who stands outside; started when first asked for."""
     dsn = clone(servers[0], template, "hospital")
     folder = tmp_path_factory.mktemp("hospital")
     with run_hospital(database_url=dsn, redis_url=servers[1], data=folder) as running:
@@ -132,6 +133,7 @@ async def client(db: str) -> AsyncIterator[httpx.AsyncClient]:
     from app.main import app
 
     forget_sessions()
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    asgi: Any = app  # httpx types the protocol more narrowly than Litestar
+    transport = httpx.ASGITransport(app=asgi, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hospital.test") as asking:
         yield asking

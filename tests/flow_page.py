@@ -7,9 +7,9 @@ from app.piccolo_app import TABLES
 
 HEAD = """# Flows: every status and its allowed moves
 
-Made from the code by `python -m tests.flow_page > docs/flows.md`; a test compares them. A status changes only
-through its Flow, by compare-and-set: who finds another status than the move needs is refused with `wrong_state`
-or a refusal of its own.
+Made from the code by `python -m tests.flow_page > docs/flows.md`; a test compares them. A status changes
+only through its Flow, by compare-and-set: who finds another status than the move needs is refused with
+`wrong_state` or a refusal of its own.
 """
 
 

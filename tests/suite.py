@@ -1,4 +1,6 @@
-"""The whole suite in its two processes: sync Playwright and async tests clash in one.
+"""The whole suite: most of it side by side, whole hospitals alone, browsers in a process of their own.
+
+Sync Playwright and async tests clash in one process.
 
 `--coverage` measures both and their child processes, and holds the bounds of the house.
 """
@@ -13,6 +15,9 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER = ROOT / "tests" / "browser"
+# What starts whole hospitals, or measures how long it takes to stop one, does not share the machine.
+ALONE = (ROOT / "tests" / "launch", ROOT / "tests" / "journeys")
+WORKERS = min(os.cpu_count() or 1, 4)  # each has embedded servers of its own
 COVERAGE_MIN = 90
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 NO_TESTS = 5  # pytest's exit code
@@ -24,7 +29,11 @@ def main() -> int:
     measured = "--coverage" in sys.argv[1:]
     if measured:
         run("coverage", "erase")
-    parts = [pytest("tests", "--ignore", str(BROWSER), measured=measured)]
+    apart = [argument for folder in (BROWSER, *ALONE) for argument in ("--ignore", str(folder))]
+    parts = [
+        pytest("tests", *apart, "-n", str(WORKERS), "--dist", "loadfile", measured=measured),
+        pytest(*(str(folder) for folder in ALONE if folder.exists()), measured=measured),
+    ]
     if BROWSER.exists():
         parts.append(browser_tests(measured=measured))
     if measured and not any(parts):

@@ -8,7 +8,7 @@ import httpx
 from app.demo.arriving import log_in, person
 from app.demo.callers import Caller, StepBroken
 from app.demo.day import KIOSK, Day, eventually
-from app.demo.people import new_id_number, new_name
+from app.demo.people import new_birthday, new_id_number, new_name
 from tests.hospital import RunningHospital
 
 AGE = 40
@@ -43,24 +43,29 @@ def day_at(hospital: RunningHospital, http: httpx.AsyncClient) -> Day:
 async def new_visitor(day: Day) -> Visitor:
     payer = await day.wechat.new_payer()
     phone = await log_in(day, "wechat", await day.wechat.login_code(payer))
-    born = day.today.replace(year=day.today.year - AGE, day=15)
+    born = new_birthday(day.today, age=AGE)
     number = new_id_number(born_on=born, sex="2")
     bound = await phone.post("/persons", person(new_name(), "2", born.isoformat(), "0", number))
     return Visitor(phone, payer, bound, number)
 
 
-async def find_place(day: Day, phone: Caller, *, department_ids: set[str] | None = None) -> Place:
-    """A window of today that nobody has touched yet: the latest one, so that time may pass before it."""
+async def find_place(
+    day: Day, phone: Caller, *, department_ids: set[str] | None = None, untouched: bool = True
+) -> Place:
+    """The latest window of today that has free numbers, so that time may pass before it begins.
+
+    An untouched one has its whole capacity: what a story does there is all that happens there.
+    """
     for department in (await phone.get("/departments"))["items"]:
         if department_ids is not None and department["id"] not in department_ids:
             continue
         shown = await phone.get(f"/departments/{department['id']}/sessions", days=1)
-        for session in reversed(shown["items"]):
+        for session in (s for s in reversed(shown["items"]) if s["free"]):
             windows = (await phone.get(f"/sessions/{session['session_id']}/windows"))["items"]
             for window in reversed(windows):
-                if window["bookable"] and window["free"] == window["capacity"]:
+                if window["bookable"] and (window["free"] == window["capacity"] or not untouched):
                     return Place(session, window)
-    raise StepBroken("no window of today is untouched")
+    raise StepBroken("no window of today is free")
 
 
 async def hold(visitor: Visitor, place: Place) -> dict[str, Any]:
@@ -95,7 +100,7 @@ async def becomes(visitor: Visitor, appointment: dict[str, Any], status: str) ->
 async def book(day: Day, *, department_ids: set[str] | None = None) -> tuple[Visitor, dict[str, Any], Place]:
     """Somebody new with a paid place of today."""
     visitor = await new_visitor(day)
-    place = await find_place(day, visitor.phone, department_ids=department_ids)
+    place = await find_place(day, visitor.phone, department_ids=department_ids, untouched=False)
     appointment = await hold(visitor, place)
     await pay(day, visitor, await order_payment(visitor, appointment))
     return visitor, await becomes(visitor, appointment, "booked"), place

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.demo.callers import Caller, Refused, StepBroken, expect
 from app.demo.day import KIOSK, LATE_SECONDS, MINI, Day, eventually
-from app.demo.people import new_id_number, new_name
+from app.demo.people import new_birthday, new_id_number, new_name
 from app.kernel.clock import LOCAL
 
 DAY_BEGINS, DAY_ENDS = 8, 15  # local hours between which a visit still fits into the day
@@ -33,7 +33,7 @@ async def log_in_and_bind(day: Day) -> str:
     """A mother on WeChat binds herself and her child; her Alipay login finds the same two people."""
     day.openid = await day.wechat.new_payer()
     day.phone = await log_in(day, "wechat", await day.wechat.login_code(day.openid))
-    born, child_born = day.today.replace(year=day.today.year - 34, day=15), _years_ago(day, 8)
+    born, child_born = new_birthday(day.today, age=34), new_birthday(day.today, age=8)
     day.mother_number = new_id_number(born_on=born, sex="2")
     day.child_number = new_id_number(born_on=child_born, sex="1")
     mother = person(new_name(), "2", born.isoformat(), "0", day.mother_number)
@@ -58,10 +58,6 @@ async def log_in_and_bind(day: Day) -> str:
 
 async def log_in(day: Day, platform: str, code: str) -> Caller:
     return await Caller(day.http, MINI).redeem("/login", {"platform": platform, "code": code})
-
-
-def _years_ago(day: Day, years: int) -> Any:
-    return day.today.replace(year=day.today.year - years, day=10)
 
 
 def person(name: str, sex: str, born_on: str, relation: str, number: str) -> dict[str, Any]:

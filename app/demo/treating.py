@@ -106,11 +106,11 @@ async def _hands(day: Day) -> tuple[Caller, Caller, Caller]:
 
 
 async def _label(collector: Caller, encounter_id: str) -> list[dict[str, Any]]:
-    """Printing the tubes' labels; until the payment's news has arrived there is nothing to label."""
+    """Printing the tubes' labels; before the payment's news has come the laboratory knows no such patient."""
     try:
         return (await collector.post("/specimens", {"encounter_id": encounter_id}))["items"]
     except Refused as refused:
-        if refused.code != "nothing_to_label":
+        if refused.code not in {"nothing_to_label", "person_not_found"}:
             raise
         return []
 

@@ -10,7 +10,7 @@ import msgspec
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import fetch, fetch_one, fetch_value, query
-from app.patients.access import require_may_see
+from app.patients.access import may_see, require_may_see
 from app.queueing.joining import TicketNotFound, own_ticket
 from app.queueing.queues import cursor_of, queue_days_of
 from app.queueing.rules import call_order, wait_range
@@ -58,9 +58,8 @@ TICKET = (
 @query
 async def ticket_view(actor: Actor, *, ticket_id: UUID) -> TicketView:
     row = await fetch_one(f"{TICKET} WHERE t.id = $1", ticket_id)
-    if row is None:
+    if row is None or not await may_see(actor, person_id=row["person_id"]):
         raise TicketNotFound(ticket_id=ticket_id)
-    await require_may_see(actor, person_id=row["person_id"])
     return (await _views([row]))[0]
 
 

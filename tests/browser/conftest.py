@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, WebSocket, sync_playwright
 
-from tests.browser import hospital as house
-from tests.browser.hospital import Hospital
+from tests.browser.hospital import Hospital, screens_of
 from tests.browser.watching import Watched
+from tests.hospital import RunningHospital
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -58,8 +58,8 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def hospital(request: pytest.FixtureRequest) -> Iterator[Hospital]:
-    with house.open_hospital(request) as opened:
+def hospital(running_hospital: RunningHospital) -> Iterator[Hospital]:
+    with screens_of(running_hospital) as opened:
         yield opened
 
 

@@ -1,27 +1,18 @@
-"""A running hospital as the browser tests see it: an address, two screens, and people who move things."""
+"""The running hospital as the browser tests see it: two screens, and people who move things."""
 
 import asyncio
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import asyncpg
-import pytest
+from tests.browser.people import People
+from tests.hospital import RunningHospital
 
-from tests.browser.doctors import Doctors
+ASKED_SECONDS_MAX = 60.0
 
-READY_SECONDS_MAX = 60.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,7 @@ class Screen:
 
 @dataclass(frozen=True)
 class Booked:
-    """Somebody who has a paid booking of this half-day in the display's zone and may check in now."""
+    """Somebody who has a paid booking of today in the display's zone and may check in now."""
 
     full_name: str
     id_number: str
@@ -52,98 +43,67 @@ class Hospital:
     kiosk: Screen
     display: Screen
     book: Callable[[], Booked]
+    wait: Callable[[], Booked]  # booked, and checked in at another kiosk
     call_next: Callable[[], str]  # a doctor of the display's zone calls; the number called
 
 
 @contextmanager
-def open_hospital(request: pytest.FixtureRequest) -> Iterator[Hospital]:
-    """The demo hospital on a database and a port of its own."""
-    if find_spec("app.seed") is None:
-        pytest.skip("there is no demo hospital to seed yet")
-    server, redis_url = request.getfixturevalue("servers")
-    data: Path = request.getfixturevalue("data_folder")
-    database = f"{request.getfixturevalue('template')}_browser"
-    environment = {
-        "DATABASE_URL": server.rsplit("/", 1)[0] + "/" + database,
-        "REDIS_URL": redis_url,
-        "JIUYI_DATA": str(data),
-    }
-    with cloned(server, request.getfixturevalue("template"), database), running(environment) as url:
-        told = json.loads((data / "demo" / "credentials.json").read_text(encoding="utf-8"))
-        wall = device(told, "hall_display")
-        visitors = iter(told["visitors"])
-        doctors = Doctors(url, told["staff"], zone_id=wall["place"]["id"])
+def screens_of(running: RunningHospital) -> Iterator[Hospital]:
+    """Its first kiosk, and the display of the zone that the kiosk stands in."""
+    kiosk = device(running, "kiosk")
+    display = device(running, "hall_display")
+    assert kiosk["place"] == display["place"]
+    with aside() as ask, people_of(running, display["place"]["id"], ask) as people:
         yield Hospital(
-            url=url,
-            kiosk=screen(url, "kiosk", device(told, "kiosk")),
-            display=screen(url, "display", wall),
-            book=lambda: booked(next(visitors)),
-            call_next=doctors.call_next,
+            url=running.url,
+            kiosk=screen(running, "kiosk", kiosk),
+            display=screen(running, "display", display),
+            book=lambda: booked(*ask(people.book())),
+            wait=lambda: booked(*ask(people.wait())),
+            call_next=lambda: ask(people.call_next()),
         )
 
 
-@contextmanager
-def cloned(server: str, template: str, database: str) -> Iterator[None]:
-    asyncio.run(_execute(server, f'CREATE DATABASE "{database}" TEMPLATE "{template}"'))
-    try:
-        yield
-    finally:
-        asyncio.run(_execute(server, f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'))
+def device(running: RunningHospital, kind: str) -> dict[str, Any]:
+    return next(device for device in running.credentials["devices"] if device["kind"] == kind)
 
 
-async def _execute(server: str, statement: str) -> None:
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+def screen(running: RunningHospital, page: str, device: dict[str, Any]) -> Screen:
+    return Screen(f"{running.url}/ui/{page}", device["device_id"], device["device_key"])
 
 
-def device(told: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next(device for device in told["devices"] if device["kind"] == kind)
+def booked(full_name: str, id_number: str) -> Booked:
+    return Booked(full_name=full_name, id_number=id_number)
 
 
-def screen(url: str, page: str, device: dict[str, Any]) -> Screen:
-    return Screen(f"{url}/ui/{page}", device["device_id"], device["device_key"])
+class Ask:
+    """Runs what is asked on a loop in a thread of its own: Playwright's own runs in this one."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
 
-def booked(visitor: dict[str, Any]) -> Booked:
-    return Booked(full_name=visitor["name"], id_number=visitor["id_number"])
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    def __call__(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(ASKED_SECONDS_MAX)
 
 
 @contextmanager
-def running(environment: dict[str, str]) -> Iterator[str]:
-    """The address of our own server, worker and simulators on the given database, until the block ends."""
-    port = free_port()
-    env = {**os.environ, **environment, "JIUYI_PORT": str(port), "JIUYI_DEMO": "1"}
-    subprocess.run([sys.executable, "-m", "app.cli", "seed"], env=env, check=True)
-    processes = [
-        subprocess.Popen([sys.executable, "-m", "app.cli", name], env=env)
-        for name in ("simulators", "serve", "worker")
-    ]
+def aside() -> Iterator[Ask]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url)
-        yield url
+        yield Ask(loop)
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(5)
-            process.kill()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
-def wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < deadline:
-        with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{url}/readyz", timeout=2):
-            return
-        time.sleep(0.2)
-    raise TimeoutError(f"{url}/readyz did not answer 200 within {READY_SECONDS_MAX} s")
+@contextmanager
+def people_of(running: RunningHospital, zone_id: str, ask: Ask) -> Iterator[People]:
+    people = People(running, zone_id)
+    ask(people.open())
+    try:
+        yield people
+    finally:
+        ask(people.close())

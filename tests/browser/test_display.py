@@ -10,7 +10,6 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import HALL
 from tests.browser.hospital import Booked, Hospital
-from tests.browser.test_kiosk import check_in
 from tests.browser.watching import ID_CARD, Watched, barriers, drawn_with, overflowing
 
 NETWORK = "Failed to load resource"
@@ -62,15 +61,9 @@ def line(page: Page) -> Line:
 
 
 @pytest.fixture
-def waiting(page: Page, hospital: Hospital) -> Booked:
-    """Somebody who has checked in at the kiosk and waits in the display's zone."""
-    booked = hospital.book()
-    other = page.context.browser.new_page()  # type: ignore[union-attr] - a page of a context has a browser
-    other.goto(hospital.kiosk.link)
-    other.get_by_role("heading", name="自助报到").wait_for()
-    check_in(other, booked)
-    other.close()
-    return booked
+def waiting(hospital: Hospital) -> Booked:
+    """Somebody who has checked in and waits in the display's zone."""
+    return hospital.wait()
 
 
 def called_number(page: Page) -> str:

@@ -82,7 +82,7 @@ def test_a_wrong_card_is_refused_in_plain_words(kiosk: Page, watched: Watched) -
     swipe(kiosk, WRONG_ID)
 
     refusal = kiosk.get_by_role("alert")
-    expect(refusal).to_contain_text("身份证")
+    expect(refusal).to_contain_text("请核对证件")
     expect(refusal).to_contain_text("编号")
     assert barriers(kiosk) == []
 

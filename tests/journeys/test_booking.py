@@ -8,7 +8,7 @@ import pytest
 from app.demo.arriving import log_in, person
 from app.demo.callers import Refused
 from app.demo.day import Day
-from app.demo.people import new_id_number, new_name
+from app.demo.people import new_birthday, new_id_number, new_name
 from tests.visitors import Place, Visitor, arrive, book, find_place, hold, new_visitor
 
 RIVALS = 6
@@ -23,7 +23,7 @@ async def refusal(visitor: Visitor, path: str) -> str:
 
 async def test_a_number_with_a_wrong_check_digit_binds_nobody(day: Day) -> None:
     mother = await new_visitor(day)
-    born = day.today.replace(year=day.today.year - 8, day=10)
+    born = new_birthday(day.today, age=8)
     right = new_id_number(born_on=born, sex="1")
     wrong = right[:-1] + ("1" if right[-1] != "1" else "2")
     child = person(new_name(), "1", born.isoformat(), "2", wrong)
@@ -38,7 +38,7 @@ async def test_a_child_is_bound_by_a_grown_up_guardian_or_not_at_all(day: Day) -
     payer = await day.wechat.new_payer()
     nobody_yet = await log_in(day, "wechat", await day.wechat.login_code(payer))
     mother = await new_visitor(day)
-    born = day.today.replace(year=day.today.year - 8, day=10)
+    born = new_birthday(day.today, age=8)
     child = person(new_name(), "1", born.isoformat(), SON, new_id_number(born_on=born, sex="1"))
 
     sentence = await nobody_yet.expect_refusal("guardian_needed", "/persons", child)
@@ -101,12 +101,14 @@ async def test_a_stranger_finds_nothing_of_a_booking(day: Day) -> None:
         f"/appointments/{appointment['id']}": "appointment_not_found",
         f"/bills/{seen['bill_id']}": "bill_not_found",
         f"/tickets/{ticket['ticket_id']}": "ticket_not_found",
-        f"/timeline?person_id={patient.person['id']}": "person_not_found",
     }
 
     heard = {path: await refusal(stranger, path) for path in paths}
 
     assert heard == {path: f"404 {code}" for path, code in paths.items()}
+    with pytest.raises(Refused) as refused:
+        await stranger.phone.get("/timeline", person_id=patient.person["id"])
+    assert (refused.value.status, refused.value.code) == (404, "person_not_found")
     for path in paths:
         await patient.phone.get(path)  # she herself is shown all of it
     lists = [

@@ -34,34 +34,35 @@ async def test_orders_wait_for_their_money_and_are_carried_out_once(day: Day) ->
 
 
 async def ordered_prescription(day: Day) -> dict[str, Any]:
-    """As the phone sees it: of her own, so with its lines."""
+    """The phone sees that it is to be paid; its lines are the doctor's to read."""
     found = (await day.phone.get("/prescriptions", person_id=day.child["id"]))["items"]
     assert [each["state"] for each in found] == ["unpaid"]
-    return found[0]
+    return await day.doctor.get(f"/prescriptions/{found[0]['id']}")
 
 
 async def nothing_happens_unpaid(day: Day, prescription: dict[str, Any]) -> None:
     collector, pharmacist = await day.staff("technician", nth=2), await day.staff("pharmacist")
-    await collector.expect_refusal("nothing_to_label", "/specimens", {"encounter_id": day.encounter_id})
     path = f"/prescriptions/{prescription['id']}"
     refused = {
+        "label": await refusal(collector, "/specimens", {"encounter_id": day.encounter_id}),
         "review": await refusal(pharmacist, f"{path}/review", {"decision": "pass"}),
         "call": await refusal(pharmacist, f"{path}/call", {}),
         "dispense": await refusal(pharmacist, f"{path}/dispense", handed(day, prescription)),
     }
-    assert refused == {
-        "review": "prescription_not_waiting",
-        "call": "prescription_not_reviewed",
-        "dispense": "order_unpaid",
-    }
+    # Neither is told of a patient for whom there is nothing to do yet.
+    assert refused == dict.fromkeys(refused, "person_not_found")
+    waiting = await pharmacist.get("/prescriptions", limit=100)
+    assert prescription["id"] not in {each["id"] for each in waiting["items"]}
 
 
 async def the_report_is_the_familys_alone(day: Day) -> None:
     stranger = await new_visitor(day)
-    for path in (f"/reports/{day.report_id}", f"/timeline?person_id={day.child['id']}"):
-        with pytest.raises(Refused) as refused:
-            await stranger.phone.get(path)
-        assert refused.value.status == 404, path
+    with pytest.raises(Refused) as report:
+        await stranger.phone.get(f"/reports/{day.report_id}")
+    with pytest.raises(Refused) as timeline:
+        await stranger.phone.get("/timeline", person_id=day.child["id"])
+    assert (report.value.status, report.value.code) == (404, "report_not_found")
+    assert (timeline.value.status, timeline.value.code) == (404, "person_not_found")
     assert (await stranger.phone.get("/reports"))["items"] == []
     assert (await day.alipay_phone.get(f"/reports/{day.report_id}"))["id"] == day.report_id
 
@@ -86,23 +87,23 @@ async def refusal(caller: Caller, path: str, body: dict[str, Any]) -> str:
     return refused.value.code
 
 
-async def test_an_hour_without_a_patient_calls_nobody(day: Day) -> None:
-    """A doctor's own room only, and only somebody who waits."""
+async def test_a_room_calls_for_its_doctor_only_and_nobody_from_an_empty_queue(day: Day) -> None:
     await arriving.log_in_and_bind(day)
     await arriving.hold(day)
     doctor = await day.staff("doctor", staff_id=day.session["doctor_id"])
-    other = await day.staff("pharmacist")
     room = f"/rooms/{day.appointment['room_id']}/call-next"
-    assert await refusal(other, room, {}) == "wrong_role"
-    await eventually(lambda: emptied(doctor, room), lambda code: code == "queue_empty", "an empty room")
+
+    assert await refusal(await day.staff("pharmacist"), room, {}) == "wrong_role"
+    await eventually(lambda: passed_over(doctor, room), lambda code: code == "queue_empty", "an empty room")
 
 
-async def emptied(doctor: Caller, room: str) -> str:
+async def passed_over(doctor: Caller, room: str) -> str:
+    """Whoever waits there from an earlier story; the refusal when nobody does."""
     try:
-        called = await doctor.post(room)
+        ticket_id = (await doctor.post(room))["ticket"]["ticket_id"]
     except Refused as refused:
-        if refused.code == "desk_has_called":
-            await doctor.post(f"/tickets/{refused.problem['ids']['ticket_id']}/miss")
-        return refused.code
-    await doctor.post(f"/tickets/{called['ticket']['ticket_id']}/miss")
-    return "called"
+        if refused.code != "desk_has_called":
+            return refused.code
+        ticket_id = refused.problem["ids"]["ticket_id"]
+    await doctor.post(f"/tickets/{ticket_id}/miss")
+    return "somebody waited"

@@ -150,7 +150,7 @@ async def test_a_stranger_sees_no_appointment(phone: Phone) -> None:
     appointment = await held(phone, made, await patients.bound_person(phone.actor))
     stranger = Phone(phone.client, phone.actor, await identity.account_token())
     answer = await stranger.get(f"/appointments/{appointment['id']}")
-    assert (answer.status_code, answer.json()["code"]) == (404, "person_not_found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "appointment_not_found")
     assert (await stranger.get("/appointments")).json()["items"] == []
     assert (await phone.client.get(f"{PHONE}/appointments")).status_code == 401
 

@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 import httpx
 import pytest
+import structlog
 import uvicorn
+from structlog.processors import ExceptionRenderer
 
 from app.identity.signed_in import forget_sessions
-from app.kernel.actor import Actor, ActorKind, system
+from app.kernel.actor import system
 from app.launch.serving import Socket
+from app.logs import TRACEBACK
 from notifications.hub import HUB
 from notifications.limits import LIMITS, Limits
 from notifications.push import push
@@ -55,8 +57,7 @@ class Hospital:
         token = await identity.account_token(account_id)
         stream = account_inbox(account_id)
         client = await self.connected(token, stream, **how)
-        if "window" not in how or how["window"]:
-            await client.has("snap")
+        await client.has("snap")
         return client, stream, token
 
     async def close(self) -> None:
@@ -71,6 +72,8 @@ async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
 
     forget_sessions()
     HUB.limits = limits
+    # As in a served hospital: structlog's own tracebacks halt the loop for half a second each.
+    structlog.configure(processors=[ExceptionRenderer(TRACEBACK), structlog.processors.JSONRenderer()])
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, ws=Socket, http="httptools", log_level="critical", access_log=False, timeout_graceful_shutdown=1
@@ -78,7 +81,7 @@ async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign] - signals stay pytest's
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells it by this flag only
         await asyncio.sleep(0.01)
     hospital = Hospital(listening.getsockname()[1])
     try:
@@ -89,6 +92,7 @@ async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
         await serving
         Socket.goodbye = None
         HUB.limits = LIMITS
+        structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -97,16 +101,7 @@ async def hospital(database_url: str) -> AsyncIterator[Hospital]:
         yield found
 
 
-@pytest.fixture
-def account() -> Actor:
-    return Actor(kind=ActorKind.ACCOUNT, channel="mini_program")
-
-
 async def tell(stream: str, count: int = 1, *, first: int = 1) -> None:
     """Push events n = first, first + 1 ... one transaction each."""
     for n in range(first, first + count):
         await push(TEST, stream=stream, type="test.told", data={"n": n})
-
-
-def inbox_of(account_id: UUID) -> str:
-    return account_inbox(account_id)

@@ -118,7 +118,7 @@ async def becomes(hospital: Hospital, expected: bool, seconds: float) -> float:
     return time.monotonic() - began
 
 
-SHORT = msgspec.structs.replace(LIMITS, silent_s=3.0, watch_s=0.2)
+SHORT = msgspec.structs.replace(LIMITS, silent_s=3.0, live_s=2.0, watch_s=0.2)
 
 
 @pytest.mark.parametrize("how", ["freeze", "cut"])
@@ -153,7 +153,7 @@ async def test_a_short_cut_costs_no_socket(line: Line) -> None:
 
 async def test_who_greets_while_the_database_is_away_is_told_when_to_return(line: Line) -> None:
     async with served() as hospital:
-        client, stream, token = await hospital.phone()
+        _client, stream, token = await hospital.phone()
         ticket = await hospital.ticket(token)
         line.cut()
         late = hospital.client(stream, client_id="late")

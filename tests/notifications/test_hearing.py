@@ -180,7 +180,8 @@ async def test_an_alert_that_nobody_can_hear_climbs_at_once(hospital: Hospital) 
     alone = await a_call(ward.id)
     await relay_all()
     climbed = await status_of(alone)
-    assert climbed[0] == "raised" and climbed[1] >= 1
+    assert climbed[0] == "raised"
+    assert climbed[1] >= 1
     client = await hospital.connected(await token_of(station), ward_alerts(ward.id))
     await client.has("snap")
     await asyncio.sleep(0.2)  # presence is written at once, not at the next round
@@ -265,4 +266,5 @@ async def test_the_wards_state_has_no_name_of_a_patient(db: str) -> None:
     stay = await inpatient.stay(name="李小明")
     await a_call(stay.ward.id)
     state = msgspec.json.encode(await ward_alert_state(TEST, ward_id=stay.ward.id)).decode()
-    assert "呼叫护士" in state and "李小明" not in state
+    assert "呼叫护士" in state
+    assert "李小明" not in state

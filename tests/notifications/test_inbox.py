@@ -63,7 +63,8 @@ async def test_told_twice_it_is_there_once(db: str) -> None:
 async def test_a_stranger_cannot_read_or_mark_a_line(db: str) -> None:
     account, stranger = await identity.account_actor(), await identity.account_actor()
     await told(await patients.bound_person(account))
-    assert account.id is not None and stranger.id is not None
+    assert account.id is not None
+    assert stranger.id is not None
     [line] = await messages_of(TEST, account_id=account.id)
     assert await messages_of(TEST, account_id=stranger.id) == []
     with pytest.raises(MessageNotFound):

@@ -214,7 +214,8 @@ async def push_zone(stream: str, zone_id: Any) -> None:
 
 def test_a_feed_hands_out_only_what_has_no_hole() -> None:
     feed = Feed(Head("s", new_id(), 5))
-    assert feed.after(5) == [] and feed.after(9) == []
+    assert feed.after(5) == []
+    assert feed.after(9) == []
     assert feed.after(4) is None
     assert not feed.take([Stored(7, "7", None)])
     assert feed.take([Stored(6, "6", None), Stored(7, "7", None)])
@@ -222,4 +223,5 @@ def test_a_feed_hands_out_only_what_has_no_hole() -> None:
     assert [e.seq for e in feed.after(6) or []] == [7]
     assert feed.after(4) is None
     feed.start_over(Head("s", new_id(), 9))
-    assert feed.after(7) is None and feed.after(9) == []
+    assert feed.after(7) is None
+    assert feed.after(9) == []
