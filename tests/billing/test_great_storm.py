@@ -81,7 +81,8 @@ async def without_deduplication(hospital: PayingHospital, monkeypatch: pytest.Mo
     monkeypatch.setattr(arrivals, "_paid_before", take_again)
     for channel in SIMULATOR:
         _, attempt_id = await paid_in_silence(hospital, channel)
-        await deliver(hospital, channel, attempt_id, times=3)
+        for _ in range(3):
+            await deliver(hospital, channel, attempt_id)
     with pytest.raises(AssertionError):
         await hospital.assert_books_agree()
     ours = await hospital.books()
