@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from tests.browser.people import People
@@ -45,6 +46,7 @@ class Hospital:
     book: Callable[[], Booked]
     wait: Callable[[], Booked]  # booked, and checked in at another kiosk
     call_next: Callable[[], str]  # a doctor of the display's zone calls; the number called
+    now: Callable[[], datetime]  # what time it is there
 
 
 @contextmanager
@@ -61,6 +63,7 @@ def screens_of(running: RunningHospital) -> Iterator[Hospital]:
             book=lambda: booked(*ask(people.book())),
             wait=lambda: booked(*ask(people.wait())),
             call_next=lambda: ask(people.call_next()),
+            now=lambda: ask(people.now()),
         )
 
 

@@ -1,5 +1,6 @@
 """Patients and doctors of one zone, moving things through the public API."""
 
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -33,6 +34,9 @@ class People:
 
     async def close(self) -> None:
         await self.http.aclose()
+
+    async def now(self) -> datetime:
+        return await self.day.business_now(await self.day.staff("registrar"))
 
     async def book(self) -> tuple[str, str]:
         """A new patient with a paid booking of today in the zone: her name and her number."""

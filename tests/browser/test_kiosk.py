@@ -1,10 +1,12 @@
 """The kiosk as a patient meets it."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from app.kernel.clock import LOCAL
 from tests.browser.conftest import KIOSK
 from tests.browser.hospital import Booked, Hospital
 from tests.browser.watching import ID_CARD, Watched, barriers, drawn_with, overflowing, small_targets, swipe
@@ -184,3 +186,10 @@ def test_the_devices_key_does_not_stay_in_the_address(kiosk: Page, hospital: Hos
     assert kiosk.url == hospital.kiosk.address
     kiosk.reload()
     kiosk.get_by_role("heading", name="自助报到").wait_for()
+
+
+def test_the_kiosk_shows_the_hospitals_time(kiosk: Page, hospital: Hospital) -> None:
+    now = hospital.now().astimezone(LOCAL)
+    minutes = [f"{now + timedelta(minutes=late):%H:%M}" for late in (-1, 0, 1)]
+
+    expect(kiosk.get_by_role("banner").locator("time")).to_have_text(re.compile("|".join(minutes)))

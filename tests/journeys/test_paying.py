@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.demo.day import Day
+from app.demo.treating import book_differences
 from tests.hospital import RunningHospital
 from tests.journeys import notices
 from tests.visitors import Visitor, becomes, find_place, hold, new_visitor, order_payment, pay
@@ -36,6 +37,8 @@ async def test_a_forged_notice_books_nothing_and_the_genuine_one_does(
     await deaf(day, also_to_queries=True)
     paid = await pay(day, visitor, attempt)
     before = await paid_fen(day)
+    # Money that we have not heard of is what the comparison after every story looks for.
+    assert await book_differences(day, await day.staff("cashier")) != []
     body = notices.paid_notice(day.wechat.card, paid, visitor.payer)
     genuine = notices.signed(day.wechat.card, body, notices.platform_key(running_hospital.data))
     forgeries = {
