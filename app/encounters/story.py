@@ -2,7 +2,7 @@
 
 from app.encounters.events import DiagnosisRecorded, EncounterClosed, EncounterOpened
 from app.encounters.tables import EncounterKind
-from app.encounters.timeline import add_to_timeline
+from app.encounters.timeline import tell
 from app.kernel.actor import Actor
 from app.kernel.events import Event
 
@@ -10,36 +10,25 @@ OPENED = {EncounterKind.OUTPATIENT: "门诊就诊开始", EncounterKind.INPATIEN
 
 
 async def tell_opened(actor: Actor, fact: EncounterOpened, event: Event) -> None:
-    await add_to_timeline(
+    await tell(
         actor,
+        event,
         person_id=fact.person_id,
-        at=event.business_at,
-        kind=event.kind,
         title=OPENED[EncounterKind(fact.encounter_kind)],
         ref_id=fact.encounter_id,
-        once_key=f"{event.kind}:{fact.encounter_id}",
     )
 
 
 async def tell_diagnosed(actor: Actor, fact: DiagnosisRecorded, event: Event) -> None:
-    await add_to_timeline(
+    await tell(
         actor,
+        event,
         person_id=fact.person_id,
-        at=event.business_at,
-        kind=event.kind,
         title="医生记录了诊断",
         ref_id=fact.encounter_id,
-        once_key=f"{event.kind}:{fact.diagnosis_id}",
+        once=fact.diagnosis_id,
     )
 
 
 async def tell_closed(actor: Actor, fact: EncounterClosed, event: Event) -> None:
-    await add_to_timeline(
-        actor,
-        person_id=fact.person_id,
-        at=event.business_at,
-        kind=event.kind,
-        title="本次就诊结束",
-        ref_id=fact.encounter_id,
-        once_key=f"{event.kind}:{fact.encounter_id}",
-    )
+    await tell(actor, event, person_id=fact.person_id, title="本次就诊结束", ref_id=fact.encounter_id)

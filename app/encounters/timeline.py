@@ -7,6 +7,7 @@ import msgspec
 
 from app.kernel.actor import Actor
 from app.kernel.database import action, fetch, fetch_value, query
+from app.kernel.events import Event
 from app.kernel.ids import new_id
 from app.patients.access import require_may_see
 
@@ -43,6 +44,21 @@ async def add_to_timeline(
         title,
         ref_id,
         once_key,
+    )
+
+
+async def tell(
+    actor: Actor, event: Event, *, person_id: UUID, title: str, ref_id: UUID, once: UUID | None = None
+) -> None:
+    """Add the step that `event` is. `once` names what happened once where that is not `ref_id`."""
+    await add_to_timeline(
+        actor,
+        person_id=person_id,
+        at=event.business_at,
+        kind=event.kind,
+        title=title,
+        ref_id=ref_id,
+        once_key=f"{event.kind}:{once or ref_id}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.encounters.timeline import add_to_timeline
+from app.encounters.timeline import tell
 from app.kernel.actor import Actor
 from app.kernel.events import Event
 from app.outpatient.events import (
@@ -59,12 +59,4 @@ async def tell_finished(actor: Actor, fact: ConsultationFinished, event: Event) 
 
 
 async def _tell(actor: Actor, person_id: UUID, event: Event, title: str, ref_id: UUID) -> None:
-    await add_to_timeline(
-        actor,
-        person_id=person_id,
-        at=event.business_at,
-        kind=event.kind,
-        title=title,
-        ref_id=ref_id,
-        once_key=f"{event.kind}:{event.id}",
-    )
+    await tell(actor, event, person_id=person_id, title=title, ref_id=ref_id, once=event.id)

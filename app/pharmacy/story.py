@@ -1,6 +1,6 @@
 """What the pharmacy adds to the patient's timeline."""
 
-from app.encounters.timeline import add_to_timeline
+from app.encounters.timeline import tell
 from app.kernel.actor import Actor
 from app.kernel.events import Event
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
@@ -25,12 +25,4 @@ async def _tell(
     event: Event,
     title: str,
 ) -> None:
-    await add_to_timeline(
-        actor,
-        person_id=fact.person_id,
-        at=event.business_at,
-        kind=event.kind,
-        title=title,
-        ref_id=fact.prescription_id,
-        once_key=f"{event.kind}:{fact.prescription_id}",
-    )
+    await tell(actor, event, person_id=fact.person_id, title=title, ref_id=fact.prescription_id)
