@@ -40,7 +40,6 @@ test: setup
 quick: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
 	$(BIN)/lint-imports
 	@$(BIN)/python tests/touched.py
 

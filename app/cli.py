@@ -73,7 +73,7 @@ def migrate() -> None:
     crypto.ensure_key_ring(settings().data / "keys")
     try:
         asyncio.run(schema.migrate())
-    except schema.NewerData as refusal:
+    except schema.CannotMigrate as refusal:
         raise CannotStart(str(refusal)) from refusal
 
 

@@ -29,8 +29,16 @@ SQL_FILES: list[Path] = [
 ]
 
 
-class NewerData(Exception):
+class CannotMigrate(Exception):
+    """Nothing was changed; the text tells the administrator what to do."""
+
+
+class NewerData(CannotMigrate):
     """The database was migrated by a newer version of this program."""
+
+
+class RoleMissing(CannotMigrate):
+    """The owner may neither make the role of requests nor enter it."""
 
 
 async def migrate(*, dsn: str | None = None) -> list[str]:
@@ -52,12 +60,32 @@ async def migrate(*, dsn: str | None = None) -> list[str]:
         await connection.close()
 
 
+# "May SET ROLE" has a word of its own since PostgreSQL 16, where who makes a role only administers it.
+MAY_ENTER = """
+SELECT to_regrole($1) IS NOT NULL AND pg_has_role(current_user, to_regrole($1),
+    CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+"""
+
+
 async def _ensure_role(connection: asyncpg.Connection) -> None:
-    """The role that requests run as; NOLOGIN, entered by SET LOCAL ROLE. Roles are the whole server's."""
-    await connection.execute(
-        f"DO $$ BEGIN CREATE ROLE {APP_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation"
-        f" THEN NULL; END $$; GRANT {APP_ROLE} TO CURRENT_USER"
-    )
+    """The role that requests run as; NOLOGIN, entered by SET LOCAL ROLE. Roles are the whole server's.
+
+    An owner without CREATEROLE may migrate where an administrator has prepared the role.
+    """
+    if await connection.fetchval(MAY_ENTER, APP_ROLE):
+        return
+    try:
+        await connection.execute(
+            f"DO $$ BEGIN IF to_regrole('{APP_ROLE}') IS NULL THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;"
+            f" EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
+            f" GRANT {APP_ROLE} TO CURRENT_USER"
+        )
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise RoleMissing(
+            f"数据库账号无权建立或使用角色 {APP_ROLE}，请管理员执行："
+            f"CREATE ROLE {APP_ROLE} NOLOGIN（若尚不存在）；GRANT {APP_ROLE} TO 该账号；"
+            "然后重试。数据没有改动。"
+        ) from error
 
 
 def known_migrations() -> set[str]:

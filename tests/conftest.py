@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+import structlog
 
 from app import schema
 from app.identity.signed_in import forget_sessions
@@ -18,6 +19,14 @@ from app.kernel.hints import close_hints
 from app.kernel.settings import settings
 from tests.hospital import RunningHospital, run_hospital
 from tests.rollback import OnePool
+
+# A pretty traceback with all variables takes half a second and more, in which nothing else of the test runs.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def _fresh_settings(**values: str) -> None:

@@ -1,7 +1,9 @@
 """The database equals the code: migrations make the tables, the SQL files make everything else."""
 
 import asyncio
+import os
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -102,6 +104,41 @@ def test_many_may_migrate_an_empty_database_at_once(servers: tuple[str, str], te
     applied = asyncio.run(together())
     assert sorted(map(len, applied)) == [0, 0, len(schema.SQL_FILES)]
     drop(servers[0], "together")
+
+
+@pytest.fixture
+def ordinary(servers: tuple[str, str], template: str) -> Iterator[str]:
+    """An empty database whose owner is an ordinary login: no superuser, no CREATEROLE."""
+    server, owner = urlsplit(servers[0]), f"jiuyi_test_{os.getpid()}_owner"
+    drop(servers[0], "ordinary")
+    name = clone(servers[0], None, "ordinary").rsplit("/", 1)[1]
+    asyncio.run(
+        change(
+            servers[0],
+            f"CREATE ROLE {owner} LOGIN PASSWORD 'ordinary'",
+            f"GRANT {owner} TO CURRENT_USER",
+            f'ALTER DATABASE "{name}" OWNER TO {owner}',
+        )
+    )
+    yield f"postgresql://{owner}:ordinary@{server.hostname}:{server.port}/{name}"
+    drop(servers[0], "ordinary")
+    asyncio.run(change(servers[0], f"REVOKE {schema.APP_ROLE} FROM {owner}", f"DROP ROLE {owner}"))
+
+
+def test_an_owner_who_may_not_make_the_role_is_told_what_to_do(ordinary: str) -> None:
+    before = asyncio.run(catalogue(ordinary))
+    with pytest.raises(schema.RoleMissing, match="GRANT jiuyi_app TO"):
+        asyncio.run(schema.migrate(dsn=ordinary))
+    assert asyncio.run(catalogue(ordinary)) == before
+
+
+def test_an_ordinary_owner_migrates_where_the_role_is_prepared(
+    ordinary: str, servers: tuple[str, str]
+) -> None:
+    owner = urlsplit(ordinary).username
+    asyncio.run(change(servers[0], f"GRANT {schema.APP_ROLE} TO {owner}"))
+    assert len(asyncio.run(schema.migrate(dsn=ordinary))) == len(schema.SQL_FILES)
+    assert asyncio.run(schema.migrate(dsn=ordinary)) == []
 
 
 def test_partitions_stand_three_months_ahead(fresh: str) -> None:

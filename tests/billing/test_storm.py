@@ -113,16 +113,17 @@ async def test_any_order_of_events_leaves_both_books_equal(hospital: PayingHospi
     await assert_paid_once(story.bill_id)
 
 
-async def quieten(hospital: PayingHospital, story: Story) -> None:
+async def quieten(hospital: PayingHospital, *stories: Story) -> None:
     """Let everything come to its end: notices delivered, attempts resolved, refunds done."""
     await hospital.clear_faults()
     await value("UPDATE attempt SET look_at = now() WHERE status = 'created' RETURNING id")
-    await story.notices()
+    await stories[0].notices()
     for _ in range(2):
         await hospital.forward(minutes=32)
         await hospital.sweep()
         await asyncio.sleep(0.2)
-    await refund_late(TEST, bill_id=story.bill_id)
+    for story in stories:
+        await refund_late(TEST, bill_id=story.bill_id)
     await hospital.finish_refunds()
 
 

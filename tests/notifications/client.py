@@ -143,12 +143,16 @@ class Client:
         """The line breaks: no goodbye in either direction."""
         if self.socket is not None:
             self.socket.transport.abort()
-        if self.reader is not None:
-            await self.reader
+        await self._read_to_the_end()
         self.socket = None
 
     async def leave(self) -> None:
         if self.socket is not None:
             await self.socket.close()
+        await self._read_to_the_end()
+
+    async def _read_to_the_end(self) -> None:
+        """Awaiting the reader itself would hand it the cancellation of who waits here."""
         if self.reader is not None:
-            await self.reader
+            await asyncio.wait([self.reader])
+            self.reader.result()

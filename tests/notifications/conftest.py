@@ -87,11 +87,14 @@ async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
     try:
         yield hospital
     finally:
-        await hospital.close()
-        server.should_exit = True
-        await serving
-        Socket.goodbye = None
-        HUB.limits = LIMITS
+        # What a failed test leaves behind must not run on into the next ones.
+        try:
+            await hospital.close()
+        finally:
+            server.should_exit = True
+            await serving
+            Socket.goodbye = None
+            HUB.limits = LIMITS
         structlog.reset_defaults()
 
 
