@@ -7,14 +7,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import structlog
 import uvicorn
-from structlog.processors import ExceptionRenderer
 
 from app.identity.signed_in import forget_sessions
 from app.kernel.actor import system
 from app.launch.serving import Socket
-from app.logs import TRACEBACK
 from notifications.hub import HUB
 from notifications.limits import LIMITS, Limits
 from notifications.push import push
@@ -72,8 +69,6 @@ async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
 
     forget_sessions()
     HUB.limits = limits
-    # As in a served hospital: structlog's own tracebacks halt the loop for half a second each.
-    structlog.configure(processors=[ExceptionRenderer(TRACEBACK), structlog.processors.JSONRenderer()])
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, ws=Socket, http="httptools", log_level="critical", access_log=False, timeout_graceful_shutdown=1
@@ -95,7 +90,6 @@ async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
             await serving
             Socket.goodbye = None
             HUB.limits = LIMITS
-        structlog.reset_defaults()
 
 
 @pytest.fixture
