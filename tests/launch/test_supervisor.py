@@ -101,7 +101,8 @@ def test_a_killed_postmaster_and_supervisor_are_recovered_from(start: Start, kep
     sql(hospital, "DROP TABLE IF EXISTS kept")
     sql(hospital, "CREATE TABLE kept AS SELECT 42 AS answer")
     postmaster = int((kept / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-    subprocess.run(["kill", "-9", str(hospital.process.pid), str(postmaster)], check=True)
+    # In this order: the supervisor's death asks the postmaster to shut down in good order.
+    subprocess.run(["kill", "-9", str(postmaster), str(hospital.process.pid)], check=True)
     hospital.process.wait()
     assert (kept / "postgres" / "postmaster.pid").exists()
     again = start().ready()
