@@ -24,9 +24,20 @@ async def open_day(day: Day) -> str:
         morning += timedelta(days=1) if now.hour >= DAY_ENDS else timedelta()
         await admin.post("/clock", {"at": morning.isoformat()})
         now = (await day.business_now(admin)).astimezone(LOCAL)
+        await _channels_follow(day, morning)
         day.clock_moved = True
     day.today = now.date()
     return f"业务时间 {now:%Y-%m-%d %H:%M}" + ("（演示时钟已调到早晨）" if day.clock_moved else "")
+
+
+async def _channels_follow(day: Day, morning: datetime) -> None:
+    """The simulated channels look at the clock once a second; an order made before they did is expired."""
+
+    async def both() -> bool:
+        cards = [await gateway.get("/healthz") for gateway in (day.wechat, day.alipay)]
+        return all(datetime.fromisoformat(card["business_time"]) >= morning for card in cards)
+
+    await eventually(both, bool, "the channels' business time")
 
 
 async def log_in_and_bind(day: Day) -> str:
