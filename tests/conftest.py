@@ -82,8 +82,15 @@ def clone(dsn: str, template: str | None, suffix: str) -> str:
 
 
 def drop(dsn: str, suffix: str) -> None:
-    name = f"jiuyi_test_{os.getpid()}_{suffix}"
-    asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+    _drop(dsn, f"jiuyi_test_{os.getpid()}_{suffix}")
+
+
+def _drop(dsn: str, name: str) -> None:
+    """With whoever is still connected; an ordinary owner may not end an autovacuum, which DROP alone does."""
+    try:
+        asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+    except asyncpg.InsufficientPrivilegeError:
+        asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}"'))
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +101,7 @@ def template(servers: tuple[str, str]) -> Iterator[str]:
     asyncio.run(_on_server(dsn, f'CREATE DATABASE "{name}"'))
     asyncio.run(schema.migrate(dsn=_named(dsn, name)))
     yield name
-    asyncio.run(_on_server(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+    _drop(dsn, name)
 
 
 @pytest.fixture(scope="session")
