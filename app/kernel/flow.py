@@ -68,7 +68,7 @@ class Flow(Generic[S]):
         column = self.column._meta.db_column_name
         # Names come from our own tables and keyword arguments, never from a request.
         sql = (
-            f'UPDATE "{self.table}" SET {column} = $1{changes}'  # noqa: S608
+            f'UPDATE "{self.table}" SET {column} = $1{changes}'  # noqa: S608 - our own names
             f" WHERE id = $2 AND {column} = ANY($3::text[]) RETURNING *"
         )
         return await fetch_one(sql, str(end), row_id, [str(s) for s in starts], *values.values())

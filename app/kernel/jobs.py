@@ -160,6 +160,7 @@ async def run_job(job_id: UUID, handlers: dict[str, JobHandler]) -> bool:
     except RetryLater as later:
         await _hand_back(actor, run, error="", seconds=later.seconds)
     except Exception as error:
+        # The worker's outermost loop: an effect may fail in any way, and must be tried again.
         log.warning("job_failed", job_id=str(run.id), kind=run.kind, exc_info=True)
         await _hand_back(actor, run, error=repr(error), seconds=None)
     return True

@@ -46,6 +46,7 @@ class Relay:
         try:
             return await run_delivery(actor, delivery_id=delivery_id, relay=self)
         except Exception as error:
+            # The relay's outermost loop: a subscriber may raise anything, and the others must go on.
             log.warning("delivery_failed", delivery_id=str(delivery_id), exc_info=True)
             await note_failure(actor, delivery_id=delivery_id, error=repr(error))
             return False
