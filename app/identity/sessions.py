@@ -5,12 +5,12 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
-from app.identity.tokens import DEVICE_TOKEN_SECONDS, TOKEN_SECONDS, issue_token
+from app.identity.tokens import DEVICE_TOKEN_SECONDS, TOKEN_SECONDS, Claims, issue_token
 from app.kernel import clock
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind
 from app.kernel.database import action, fetch_one, fetch_value, query
@@ -19,7 +19,7 @@ from app.kernel.ids import new_id
 
 CODE_SECONDS = 60
 CODE_BYTES = 32
-SESSION_HOURS = {ActorKind.ACCOUNT: 24 * 30, ActorKind.STAFF: 12, ActorKind.DEVICE: 24}
+SESSION_HOURS = {ActorKind.ACCOUNT: 24 * 30, ActorKind.STAFF: 12, ActorKind.DEVICE: 24, ActorKind.CLIENT: 1}
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
@@ -38,13 +38,18 @@ class GrantRefused(Invalid):
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who has proved who they are."""
+    """Somebody who has proved who they are, when, and how (`amr`: RFC 8176 words)."""
 
     kind: ActorKind
     id: UUID
     channel: str
     role: str
     auth_version: int
+    client_id: str = ""
+    scope: str = ""
+    auth_time: datetime = msgspec.field(default_factory=clock.wall)
+    amr: tuple[str, ...] = ()
+    key_thumbprint: str = ""
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,14 +64,19 @@ async def grant_code(actor: Actor, *, login: Login, challenge: str) -> str:
     require_challenge(challenge)
     code = secrets.token_urlsafe(CODE_BYTES)
     await fetch_value(
-        "INSERT INTO auth_code (code_hash, actor_kind, actor_id, channel, role, auth_version, challenge,"
-        " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO auth_code (code_hash, actor_kind, actor_id, channel, role, auth_version, client_id,"
+        " scope, auth_time, amr, challenge, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         _hash(code),
         str(login.kind),
         login.id,
         login.channel,
         login.role,
         login.auth_version,
+        login.client_id,
+        login.scope,
+        login.auth_time,
+        " ".join(login.amr),
         challenge,
         clock.wall() + timedelta(seconds=CODE_SECONDS),
     )
@@ -108,6 +118,10 @@ async def _redeem(actor: Actor, *, code: str, verifier: str) -> AccessToken | No
         channel=row["channel"],
         role=row["role"],
         auth_version=row["auth_version"],
+        client_id=row["client_id"],
+        scope=row["scope"],
+        auth_time=row["auth_time"],
+        amr=tuple(row["amr"].split()),
     )
     session_id, token = await open_session(actor, login=login, seconds=TOKEN_SECONDS)
     await fetch_value(
@@ -134,27 +148,43 @@ async def open_session(
     """A session and a token of it that lives for `seconds`."""
     session_id = new_id()
     await fetch_value(
-        "INSERT INTO login_session (id, actor_kind, actor_id, channel, role, auth_version, started_at,"
-        " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO login_session (id, actor_kind, actor_id, channel, role, auth_version, client_id,"
+        " scope, auth_time, amr, key_thumbprint, started_at, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         session_id,
         str(login.kind),
         login.id,
         login.channel,
         login.role,
         login.auth_version,
+        login.client_id,
+        login.scope,
+        login.auth_time,
+        " ".join(login.amr),
+        login.key_thumbprint,
         clock.wall(),
         clock.wall() + timedelta(hours=SESSION_HOURS[login.kind]),
     )
-    token = issue_token(
+    token = issue_token(claims_of(login, session_id=session_id, seconds=seconds))
+    return session_id, AccessToken(access_token=token, expires_in=seconds)
+
+
+def claims_of(login: Login, *, session_id: UUID, seconds: int) -> Claims:
+    """What the next token of a session says; it lives for `seconds` from now."""
+    return Claims(
         sub=login.id,
         sid=session_id,
         kind=login.kind,
         role=login.role,
         channel=login.channel,
         av=login.auth_version,
-        seconds=seconds,
+        exp=int(clock.wall().timestamp()) + seconds,
+        auth_time=int(login.auth_time.timestamp()),
+        client_id=login.client_id,
+        scope=login.scope,
+        amr=login.amr,
+        cnf={"jkt": login.key_thumbprint} if login.key_thumbprint else None,
     )
-    return session_id, AccessToken(access_token=token, expires_in=seconds)
 
 
 @action

@@ -40,6 +40,7 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     actor: Actor
     role: str
     token_exp: datetime
+    claims: Claims
 
 
 # Session ids that were alive a moment ago. Only yes is remembered: a no ends the request anyway.
@@ -72,6 +73,7 @@ async def signed_in(connection: AnyConnection) -> SignedIn:
             actor=_actor_of(claims, request_id_of(connection)),  # type: ignore[arg-type] - reads scope and headers only
             role=claims.role,
             token_exp=datetime.fromtimestamp(claims.exp, UTC),
+            claims=claims,
         )
     return state["signed_in"]
 
@@ -83,6 +85,7 @@ def _actor_of(claims: Claims, request_id: str) -> Actor:
         channel=claims.channel,
         session_id=claims.sid,
         request_id=request_id,
+        role=claims.role,
     )
 
 

@@ -70,6 +70,11 @@ class LoginSession(Table, tablename="login_session"):
     started_at = Timestamptz(default=TimestamptzNow())
     expires_at = Timestamptz()
     revoked_at = Timestamptz(null=True, default=None)
+    client_id = Varchar(length=60, default="")  # the OAuth client that holds it
+    scope = Varchar(length=400, default="")
+    auth_time = Timestamptz(default=TimestamptzNow())  # when the person last proved who they are
+    amr = Varchar(length=60, default="")  # how: RFC 8176 words, "pwd otp"
+    key_thumbprint = Varchar(length=43, default="")  # RFC 7638: the key whose proofs its tokens need
 
 
 class AuthCode(Table, tablename="auth_code"):
@@ -81,6 +86,10 @@ class AuthCode(Table, tablename="auth_code"):
     channel = Varchar(length=40)
     role = Varchar(length=16, default="")
     auth_version = Integer()
+    client_id = Varchar(length=60, default="")
+    scope = Varchar(length=400, default="")
+    auth_time = Timestamptz(default=TimestamptzNow())
+    amr = Varchar(length=60, default="")
     challenge = Varchar(length=43)
     expires_at = Timestamptz(index=True)
     used_at = Timestamptz(null=True, default=None)

@@ -29,7 +29,11 @@ class TokenRefused(Unauthenticated):
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token says. `role` is the staff role or the device kind, `av` the login's auth version."""
+    """What a token says. `role` is the staff role or the device kind, `av` the login's auth version.
+
+    `auth_time` (seconds since 1970) is when the person last proved who they are and `amr` how; `cnf` names
+    the key that the bearer must prove (RFC 9449), where the session is bound to one.
+    """
 
     sub: UUID
     sid: UUID
@@ -38,6 +42,11 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     av: int
     exp: int
+    auth_time: int
+    client_id: str = ""
+    scope: str = ""
+    amr: tuple[str, ...] = ()
+    cnf: dict[str, str] | None = None
 
 
 def ensure_token_key(folder: Path) -> Path:
@@ -76,25 +85,18 @@ def public_keys() -> dict[str, list[dict[str, object]]]:
     return {"keys": [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM, "kid": key.kid}]}
 
 
-def issue_token(
-    *, sub: UUID, sid: UUID, kind: ActorKind, role: str, channel: str, av: int, seconds: int
-) -> str:
+def issue_token(claims: Claims) -> str:
     key = signing_key()
-    now = int(clock.wall().timestamp())
-    claims = {
+    said = {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "sub": str(sub),
-        "sid": str(sid),
-        "kind": str(kind),
-        "role": role,
-        "channel": channel,
-        "av": av,
-        "iat": now,
-        "exp": now + seconds,
+        "iat": int(clock.wall().timestamp()),
+        **msgspec.to_builtins(claims),
     }
+    if claims.cnf is None:
+        del said["cnf"]
     header = {"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}
-    return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+    return jwt.encode(header, said, key, algorithms=[ALGORITHM])
 
 
 def read_token(token: str) -> Claims:

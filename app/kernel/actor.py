@@ -10,18 +10,46 @@ class ActorKind(StrEnum):
     ACCOUNT = "account"  # a person's login on a phone
     STAFF = "staff"
     DEVICE = "device"  # a terminal or a wall display that proved its key
+    CLIENT = "client"  # a partner's system that signed its own assertion
     SYSTEM = "system"  # our own relay, sweeper, scheduler or a verified gateway notice
     ANONYMOUS = "anonymous"
 
 
+class Reach(StrEnum):
+    """Whose rows the database shows this actor; the second wall, below what the code asks."""
+
+    NOBODY = "nobody"
+    RELATED = "related"  # whom a binding, a relation or a place connects the actor with
+    EVERYBODY = "everybody"
+
+
+REACH = {
+    ActorKind.ACCOUNT: Reach.RELATED,
+    ActorKind.STAFF: Reach.RELATED,
+    ActorKind.DEVICE: Reach.RELATED,
+    ActorKind.CLIENT: Reach.NOBODY,
+    ActorKind.SYSTEM: Reach.EVERYBODY,
+    ActorKind.ANONYMOUS: Reach.NOBODY,
+}
+
+
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """One identity of one request or task. `channel` is where it came in and stays with what it makes."""
+    """One identity of one request or task. `channel` is where it came in and stays with what it makes.
+
+    `role` is what the login says it is. `reach` is what the policy grants this one request; without a
+    word of the policy it is the narrowest that this kind of actor can work with.
+    """
 
     kind: ActorKind
     id: UUID | None = None
     channel: str = ""
     session_id: UUID | None = None
     request_id: str = ""
+    role: str = ""
+    reach: Reach | None = None
+
+    def sees(self) -> Reach:
+        return self.reach or REACH[self.kind]
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id or self.channel}"

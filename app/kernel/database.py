@@ -245,6 +245,7 @@ def opening(actor: Actor, mode: Mode) -> str:
     settings_of = {
         "app.actor_kind": str(actor.kind),
         "app.actor_id": str(actor.id or ""),
+        "app.reach": str(actor.sees()),
         "app.channel": actor.channel,
         "app.request_id": actor.request_id,
     }

@@ -37,6 +37,7 @@ def claims() -> dict[str, Any]:
         "role": "doctor",
         "channel": "staff",
         "av": 1,
+        "auth_time": now,
         "iat": now,
         "exp": now + 60,
     }
