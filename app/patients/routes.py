@@ -8,7 +8,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.idempotency import Command, once
 from app.patients.allergies import record_allergy
@@ -32,7 +31,7 @@ class RecordAllergy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     reaction: str = ""
 
 
-@get("/persons/{person_id:uuid}")
+@get("/persons/{person_id:uuid}", permission="person.read")
 async def read_person(actor: NamedDependency[Actor], person_id: FromPath[UUID]) -> PatientAtDesk:
     person = await person_view(actor, person_id=person_id)
     return PatientAtDesk(
@@ -45,7 +44,7 @@ async def read_person(actor: NamedDependency[Actor], person_id: FromPath[UUID]) 
     )
 
 
-@post("/persons/{person_id:uuid}/allergies", status_code=201, guards=[require_staff("doctor", "nurse")])
+@post("/persons/{person_id:uuid}/allergies", permission="allergy.record", status_code=201)
 async def add_allergy(
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -64,4 +63,4 @@ async def add_allergy(
     return await read_person.fn(actor, person_id)
 
 
-router = Router(path="/api/staff/v1", guards=[require_staff()], route_handlers=[read_person, add_allergy])
+router = Router(path="/api/staff/v1", route_handlers=[read_person, add_allergy])
