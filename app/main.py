@@ -22,6 +22,7 @@ from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
 from app.routing import routers
+from app.veil import Veiled
 from notifications.hub import HUB
 
 READY_SECONDS_MAX = 2.0
@@ -98,6 +99,7 @@ def build() -> Litestar:
         lifespan=[lifespan],
         guards=[enforce_policy],
         exception_handlers=EXCEPTION_HANDLERS,
+        response_class=Veiled,
         dependencies={
             "actor": Provide(current_actor),
             "token_exp": Provide(current_token_exp),

@@ -79,7 +79,7 @@ def reply(prescription: PatientPrescription) -> Prescription:
     )
 
 
-@get("/prescriptions", permission="prescription.read")
+@get("/prescriptions", permission="my_prescription.read")
 async def list_prescriptions(
     actor: NamedDependency[Actor],
     person_id: Annotated[UUID | None, QueryParameter()] = None,

@@ -82,7 +82,7 @@ def whole(report: PatientReport) -> Report:
     )
 
 
-@get("/reports", permission="report.read")
+@get("/reports", permission="my_report.read")
 async def list_reports(
     actor: NamedDependency[Actor],
     person_id: Annotated[UUID | None, QueryParameter()] = None,
@@ -93,7 +93,7 @@ async def list_reports(
     return Reports([in_list(r) for r in found], next=found[-1].id if len(found) == limit else None)
 
 
-@get("/reports/{report_id:uuid}", permission="report.read")
+@get("/reports/{report_id:uuid}", permission="my_report.read")
 async def open_report(report_id: FromPath[UUID], actor: NamedDependency[Actor]) -> Report:
     """A stranger hears 404, as does who asks for a report that is being corrected."""
     return whole(await read_report(actor, report_id=report_id))

@@ -79,10 +79,10 @@ def _besides(rows: list[Row]) -> str:
             words.append("step-up")
         if row.scope:
             words.append(f"scope `{row.scope}`")
-        if row.hidden:
-            words.append(f"hidden: {', '.join(row.hidden)}")
-        if row.masked:
-            words.append(f"masked: {', '.join(row.masked)}")
+        if row.veil.hidden:
+            words.append(f"hidden: {', '.join(row.veil.hidden)}")
+        if row.veil.masked:
+            words.append(f"masked: {', '.join(row.veil.masked)}")
     return "; ".join(dict.fromkeys(words))
 
 

@@ -30,8 +30,15 @@ REACH_OF = {
 }
 
 
+class Veil(msgspec.Struct, frozen=True):
+    """Paths of a reply's fields, such as "person.name"; lists on the way are passed through."""
+
+    hidden: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the policy. `hidden` fields are left out of replies, `masked` ones are veiled.
+    """One line of the policy. Its veil is drawn over the replies.
 
     `step_up` asks for a proof of identity not older than two minutes; `scope` is what a partner's token
     must carry.
@@ -41,8 +48,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     resource: str
     action: str
     rows: Rows
-    hidden: tuple[str, ...] = ()
-    masked: tuple[str, ...] = ()
+    veil: Veil = Veil()
     step_up: bool = False
     scope: str = ""
 
@@ -68,8 +74,7 @@ def permit(
             resource=resource,
             action=action,
             rows=rows,
-            hidden=hidden,
-            masked=masked,
+            veil=Veil(hidden, masked),
             step_up=step_up,
             scope=scope,
         )

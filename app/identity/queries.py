@@ -7,7 +7,7 @@ import msgspec
 from app.identity.roles import DeviceKind, Platform
 from app.kernel.actor import Actor
 from app.kernel.crypto import decrypt
-from app.kernel.database import fetch, fetch_one, fetch_value, query
+from app.kernel.database import fetch, fetch_one, query
 from app.kernel.errors import NotFound
 
 DEVICES_MAX = 100

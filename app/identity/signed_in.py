@@ -22,6 +22,8 @@ from app.kernel.http import AnyRequest, request_id_of
 ALIVE_SECONDS_MAX = 1.0  # how long an ended session may still pass in this process
 SESSIONS_REMEMBERED_MAX = 10_000
 
+VEIL = "veil"  # where the row's veil lies in the state of a request, for the app's response class
+
 AnyConnection = ASGIConnection[Any, Any, Any, State]
 
 
@@ -117,4 +119,6 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
     if row is None:
         raise WrongRole
     actor = msgspec.structs.replace(who.actor, reach=REACH_OF[row.rows])
-    connection.scope["state"]["signed_in"] = msgspec.structs.replace(who, actor=actor)
+    state = connection.scope["state"]
+    state["signed_in"] = msgspec.structs.replace(who, actor=actor)
+    state[VEIL] = row.veil

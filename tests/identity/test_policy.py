@@ -2,24 +2,37 @@
 
 import pytest
 from litestar import Litestar, get
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.testing import TestClient
 
-from app.identity.policy import PUBLIC, Policy, Rows, permit
+from app.identity.policy import PUBLIC, Policy, Rows, Veil, permit
 from app.identity.policy_rows import POLICY
 from app.identity.roles import DeviceKind, Role, StaffRole
 from app.identity.signed_in import enforce_policy
 from app.kernel.http import EXCEPTION_HANDLERS
 from app.kernel.settings import ROOT
+from app.veil import out_of_reach
 from notifications.kinds import KINDS
 from tests.access_page import access_page, handlers, permission_of
 
-SERVED = [pytest.param(handler, id=f"{method} {path}") for method, path, handler in handlers()]
+SERVED = [
+    pytest.param(handler, id=f"{method} {path}")
+    for method, path, handler in sorted(handlers(), key=lambda served: served[:2])
+]
 
 
 @pytest.mark.parametrize("handler", SERVED)
 def test_every_route_names_a_permission_that_the_policy_knows(handler: BaseRouteHandler) -> None:
     assert permission_of(handler) in POLICY.permissions
+
+
+def test_a_veil_covers_what_its_replies_have() -> None:
+    """A path that no reply has would veil nothing, and nobody would notice."""
+    for method, path, handler in handlers():
+        for row in POLICY.rows.values():
+            if row.permission == permission_of(handler) and row.veil != Veil():
+                assert isinstance(handler, HTTPRouteHandler)
+                assert not out_of_reach(handler, row.veil), f"{method} {path}"
 
 
 def test_every_permission_is_used() -> None:
