@@ -34,7 +34,7 @@ async def read_clock(actor: NamedDependency[Actor]) -> BusinessTime:
     return await business_time(actor)
 
 
-@post("/clock", guards=[require_staff(StaffRole.ADMIN)])
+@post("/clock", guards=[require_staff(StaffRole.SYSTEM_ADMIN)])
 async def set_clock(actor: NamedDependency[Actor], data: JSONBody[MoveClock]) -> BusinessTime:
     """Move it forward. Repeating the same move is refused and changes nothing, so it needs no key."""
     await clock.move_clock(actor, to=data.at)

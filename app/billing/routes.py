@@ -16,7 +16,7 @@ async def ledger_totals(actor: NamedDependency[Actor]) -> Books:
 
 router = Router(
     path="/api/staff/v1/ledger",
-    guards=[require_staff("cashier", "admin")],
+    guards=[require_staff("cashier")],
     route_handlers=[ledger_totals],
     tags=["money"],
 )

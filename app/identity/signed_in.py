@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from app.identity.limited import require_complete
 from app.identity.sessions import is_live
 from app.identity.tokens import Claims, TokenRefused, read_token
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind
@@ -69,6 +70,7 @@ async def signed_in(connection: AnyConnection) -> SignedIn:
         if scheme.lower() != "bearer" or not token:
             raise NotSignedIn
         claims = await _live_claims(token)
+        require_complete(claims.scope, permission=connection.route_handler.opt.get("permission"))
         state["signed_in"] = SignedIn(
             actor=_actor_of(claims, request_id_of(connection)),  # type: ignore[arg-type] - reads scope and headers only
             role=claims.role,

@@ -33,7 +33,7 @@ from app.kernel.http import PAGE_MAX
 from app.kernel.idempotency import Command, once
 
 WARD_STAFF = require_staff("nurse", "doctor")
-ADMITTING = require_staff("nurse", "doctor", "registrar", "admin")
+ADMITTING = require_staff("nurse", "doctor", "registrar")
 
 
 class Admit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
