@@ -1,4 +1,4 @@
-"""Tokens for everybody, and the login of staff."""
+"""Tokens for everybody."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -8,7 +8,6 @@ from litestar import Router, get, post
 from litestar.params import JSONBody
 
 from app.identity.devices import log_in_device
-from app.identity.passwords import log_in_staff
 from app.identity.sessions import AccessToken, redeem_code
 from app.identity.tokens import public_keys
 
@@ -22,18 +21,6 @@ class RedeemCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DeviceLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device_id: UUID
     device_key: str
-
-
-class StaffLoginForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    login_name: str
-    password: str
-    code_challenge: str
-
-
-class CodeReply(msgspec.Struct, frozen=True):
-    """What /oauth/token wants together with the verifier."""
-
-    code: str
 
 
 @post("/oauth/token", permission="public", status_code=200)
@@ -54,12 +41,4 @@ def jwks() -> dict[str, Any]:
     return public_keys()
 
 
-@post("/api/staff/v1/login", permission="public", status_code=200)
-async def staff_login(data: JSONBody[StaffLoginForm]) -> CodeReply:
-    code = await log_in_staff(
-        login_name=data.login_name, password=data.password, challenge=data.code_challenge
-    )
-    return CodeReply(code)
-
-
-router = Router(path="/", route_handlers=[token, device_token, jwks, staff_login])
+router = Router(path="/", route_handlers=[token, device_token, jwks])

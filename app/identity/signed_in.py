@@ -11,6 +11,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
+from app.identity.limited import require_complete, require_recent
 from app.identity.policy import PUBLIC, REACH_OF
 from app.identity.policy_rows import POLICY
 from app.identity.sessions import is_live
@@ -118,6 +119,9 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
     row = POLICY.find(who.actor, permission)
     if row is None:
         raise WrongRole
+    require_complete(who.claims.scope, permission=permission)
+    if row.step_up:
+        require_recent(who.claims.auth_time)
     actor = msgspec.structs.replace(who.actor, reach=REACH_OF[row.rows])
     state = connection.scope["state"]
     state["signed_in"] = msgspec.structs.replace(who, actor=actor)
