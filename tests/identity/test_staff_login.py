@@ -26,7 +26,7 @@ async def doctor() -> tuple[UUID, str, str]:
 
 
 async def test_a_doctor_logs_in_with_both_factors_and_is_known(client: httpx.AsyncClient) -> None:
-    staff_id, name, seed = await doctor()
+    _, name, seed = await doctor()
     headers = await logged_in(client, name, otp=make.otp(seed))
     claims = read_token(headers["Authorization"].removeprefix("Bearer "))
     assert (claims.amr, claims.scope, claims.role) == (("pwd", "otp"), "", "doctor")
