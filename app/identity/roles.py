@@ -11,6 +11,8 @@ class StaffRole(StrEnum):
     CASHIER = "cashier"
     REGISTRAR = "registrar"
     ADMIN = "admin"
+    SECURITY_ADMIN = "security_admin"
+    AUDIT_ADMIN = "audit_admin"
 
 
 class DeviceKind(StrEnum):

@@ -1,6 +1,6 @@
 """A person at the desk: who it is, and what must not be given."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.idempotency import Command, once
 from app.patients.allergies import record_allergy
+from app.patients.break_glass import open_until
 from app.patients.queries import AllergyView, allergies_of, person_view
 
 
@@ -22,6 +23,7 @@ class PatientAtDesk(msgspec.Struct, frozen=True, kw_only=True):
     born_on: date
     age: int
     allergies: list[AllergyView]
+    break_glass_until: datetime | None  # set where only a break-glass of this reader opens the person
 
 
 class RecordAllergy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +44,7 @@ async def read_person(actor: NamedDependency[Actor], person_id: FromPath[UUID]) 
         born_on=person.born_on,
         age=person.age,
         allergies=await allergies_of(actor, person_id=person_id),
+        break_glass_until=await open_until(actor, person_id=person_id),
     )
 
 
