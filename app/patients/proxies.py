@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from app.kernel import clock
@@ -25,7 +26,7 @@ from app.patients.binding import (
     require_room,
 )
 from app.patients.events import ProxyGranted
-from app.patients.rules import mask_name, may_grant
+from app.patients.rules import guardian_term, is_minor, mask_name, may_grant
 from app.patients.tables import ConsentCode, Proof, Scope
 
 CODE_BYTES = 16  # 128 random bits: nobody guesses one within its day
@@ -239,22 +240,30 @@ async def accept_invitation(actor: Actor, *, code: str, relation: Relation) -> U
         raise InvitationInvalid
     await _replace_what_was_there(actor.id, row["person_id"])
     await require_room(actor.id, row["person_id"], relation)
-    await fetch_value(
-        "INSERT INTO binding (id, account_id, person_id, relation, guardian, proof, scopes, valid_from,"
-        " valid_to) VALUES ($1, $2, $3, $4, FALSE, $5, $6, jiuyi.now(), $7)"
-        " ON CONFLICT ON CONSTRAINT binding_once DO UPDATE SET relation = $4, guardian = FALSE, proof = $5,"
-        " scopes = $6, valid_from = jiuyi.now(), valid_to = $7, read_until = NULL, majority_told_at = NULL",
-        new_id(),
-        actor.id,
-        row["person_id"],
-        str(relation),
-        str(Proof.GRANTED),
-        row["scopes"],
-        row["ends_at"],
-    )
+    await _bind(actor.id, row, relation)
     told = ProxyGranted(person_id=row["person_id"], account_id=actor.id, invitation_id=row["id"])
     await emit(actor, told)
     return row["person_id"]
+
+
+async def _bind(account_id: UUID, invitation: asyncpg.Record, relation: Relation) -> None:
+    """What a guardian gives away for a child ends with the guardian's own."""
+    born_on = (await lock_person(invitation["person_id"]))["born_on"]
+    term = guardian_term(born_on) if is_minor(await clock.today(), born_on) else None
+    await fetch_value(
+        "INSERT INTO binding (id, account_id, person_id, relation, guardian, proof, scopes, valid_from,"
+        " read_until, valid_to) VALUES ($1, $2, $3, $4, FALSE, $5, $6, jiuyi.now(), $7, $8)"
+        " ON CONFLICT ON CONSTRAINT binding_once DO UPDATE SET relation = $4, guardian = FALSE, proof = $5,"
+        " scopes = $6, valid_from = jiuyi.now(), read_until = $7, valid_to = $8, majority_told_at = NULL",
+        new_id(),
+        account_id,
+        invitation["person_id"],
+        str(relation),
+        str(Proof.GRANTED),
+        invitation["scopes"],
+        None if term is None else term.read_until,
+        invitation["ends_at"] if term is None else min(term.valid_to, invitation["ends_at"]),
+    )
 
 
 async def _say_why_not(actor: Actor, code: str) -> None:
