@@ -1,5 +1,6 @@
 """On the phone: agree, invite a relative, take it up, see who may act, end it, and leave nothing orphaned."""
 
+from collections.abc import Mapping
 from datetime import date, time
 from uuid import UUID
 
@@ -27,10 +28,10 @@ class Phone:
     async def get(self, path: str, **params: str) -> httpx.Response:
         return await self.client.get(f"{PHONE}{path}", params=params, headers=identity.bearer(self.token))
 
-    async def post(self, path: str, body: dict[str, object] | None = None) -> httpx.Response:
+    async def post(self, path: str, body: Mapping[str, object] | None = None) -> httpx.Response:
         return await self.client.post(f"{PHONE}{path}", json=body, headers=identity.bearer(self.token))
 
-    async def refusal(self, path: str, body: dict[str, object] | None = None) -> str:
+    async def refusal(self, path: str, body: Mapping[str, object] | None = None) -> str:
         answer = await self.post(path, body)
         assert answer.status_code >= 400, answer.text
         return answer.json()["code"]

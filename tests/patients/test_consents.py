@@ -28,10 +28,10 @@ SYSTEM = system("test")
 HEALTH = ConsentCode.SENSITIVE_HEALTH
 
 
-async def bound(**values: str) -> tuple[Actor, UUID]:
+async def bound() -> tuple[Actor, UUID]:
     """An account and its person, with nothing agreed to."""
     account = await identity.account_actor()
-    person = await bind_person(account, form=patients.form(**values), relation=Relation.SELF)
+    person = await bind_person(account, form=patients.form(), relation=Relation.SELF)
     return account, person
 
 

@@ -1,6 +1,8 @@
 """The registration window helps who stands there with the card, and nobody else."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -78,7 +80,7 @@ async def test_who_has_no_phone_lets_a_relative_act_from_the_window(db: str) -> 
 
 
 @pytest.mark.parametrize("act", [prove_at_the_desk, end_at_the_desk], ids=["prove", "end"])
-async def test_another_persons_card_reaches_no_binding(db: str, act: object) -> None:
+async def test_another_persons_card_reaches_no_binding(db: str, act: Callable[..., Awaitable[Any]]) -> None:
     number, other = patients.id_number(), patients.id_number()
     await known(number)
     await patients.person(number=other)
@@ -90,7 +92,7 @@ async def test_another_persons_card_reaches_no_binding(db: str, act: object) -> 
         (number, shown.binding_id, system("test"), "person_not_found"),
     ):
         with pytest.raises(DomainError) as refusal:
-            await act(who, id_number=card, binding_id=binding_id)  # type: ignore[operator] - an action
+            await act(who, id_number=card, binding_id=binding_id)
         assert refusal.value.code == code
 
 
@@ -109,7 +111,7 @@ async def test_the_window_over_http(client: httpx.AsyncClient) -> None:
     token = await identity.staff_token(role="registrar", staff_id=await organization.staff())
     card = {"id_number": number}
 
-    async def post(path: str, body: dict[str, object], by: str = token) -> httpx.Response:
+    async def post(path: str, body: Mapping[str, object], by: str = token) -> httpx.Response:
         return await client.post(f"{DESK}{path}", json=body, headers=identity.bearer(by))
 
     listed = await post("/bindings", card)
