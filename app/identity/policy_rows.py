@@ -87,7 +87,7 @@ STRANGERS = [
     *permit("desk_binding.end", {REGISTRAR: ALL}),
     *permit("desk_invitation.create", {REGISTRAR: ALL}),
     *permit("break_glass.open", each(CLINICAL, ALL)),
-    *permit("break_glass.list", {AUDIT_ADMIN: ALL}),
+    *permit("break_glass.list", {AUDIT_ADMIN: ALL, SECURITY_ADMIN: ALL}),
     *permit("break_glass.review", {AUDIT_ADMIN: ALL}),
 ]
 
