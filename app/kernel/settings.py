@@ -28,6 +28,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     simulators: str = ""  # JIUYI_SIMULATORS: folder with NAME.json; channels point there when set
     hold_critical_reports: bool = True  # JIUYI_HOLD_CRITICAL_REPORTS=0: phones show them unacknowledged too
     public_url: str = ""  # JIUYI_PUBLIC_URL: how the outside reaches us; empty: loopback and our port
+    tls_1_2: bool = False  # JIUYI_TLS_1_2=1: also TLS 1.2, for old phones; docs/manuals/transport.md
+    trusted_proxies: str = ""  # JIUYI_TRUSTED_PROXIES: networks whose forwarding header is believed
+    forwarded_header: str = "x-forwarded-for"  # JIUYI_FORWARDED_HEADER: the one they write, or `forwarded`
+    limit_networks: str = ""  # JIUYI_LIMIT_NETWORKS: `203.0.113.0/24=20,198.51.100.7=exempt`
+    allowed_origins: str = ""  # JIUYI_ALLOWED_ORIGINS: other origins whose pages may open the websocket
 
 
 @cache
@@ -49,4 +54,9 @@ def settings() -> Settings:
         simulators=env.get("JIUYI_SIMULATORS", default.simulators),
         hold_critical_reports=env.get("JIUYI_HOLD_CRITICAL_REPORTS", "1") != "0",
         public_url=env.get("JIUYI_PUBLIC_URL", default.public_url),
+        tls_1_2=env.get("JIUYI_TLS_1_2", "") == "1",
+        trusted_proxies=env.get("JIUYI_TRUSTED_PROXIES", default.trusted_proxies),
+        forwarded_header=env.get("JIUYI_FORWARDED_HEADER", default.forwarded_header),
+        limit_networks=env.get("JIUYI_LIMIT_NETWORKS", default.limit_networks),
+        allowed_origins=env.get("JIUYI_ALLOWED_ORIGINS", default.allowed_origins),
     )
