@@ -20,12 +20,13 @@ class WrongHost(DomainError):
 
 
 def refuse_foreign_host(connection: AnyConnection) -> None:
-    """Where JIUYI_PUBLIC_URL is set, only its name is answered to, and loopback names on this machine."""
-    public = settings().public_url
-    if not public:
-        return
+    """Where JIUYI_PUBLIC_URL is set, only its name is answered to, and loopback names on this machine.
+
+    A public URL on loopback, as the demo has it, is nobody's name: nothing is checked then.
+    """
+    names = _names(settings().public_url)
     host = connection.headers.get("host", "").lower()
-    if host in _names(public):
+    if not names or host in names:
         return
     if _name(host) in LOOPBACK_NAMES and is_on_this_machine(connection):
         return
@@ -42,7 +43,7 @@ def is_own_origin(origin: str | None, host: str | None) -> bool:
     config = settings()
     if origin.lower() in _origins(config.allowed_origins):
         return True
-    if config.public_url and _name(host or "") not in LOOPBACK_NAMES:
+    if _names(config.public_url) and _name(host or "") not in LOOPBACK_NAMES:
         return origin.lower() in _origins(config.public_url)
     return urlsplit(origin).netloc == host
 
@@ -56,7 +57,8 @@ def _origins(text: str) -> frozenset[str]:
 @lru_cache(maxsize=16)
 def _names(url: str) -> frozenset[str]:
     parts = urlsplit(url.lower())
-    return frozenset(_ports(parts.scheme, parts.netloc))
+    is_public = parts.netloc and _name(parts.netloc) not in LOOPBACK_NAMES
+    return frozenset(_ports(parts.scheme, parts.netloc)) if is_public else frozenset()
 
 
 def _ports(scheme: str, netloc: str) -> list[str]:

@@ -147,6 +147,11 @@ def group_of(method: str, template: str, wanted: str | None = None) -> Group:
     return Group.READ if method in {"GET", "HEAD", "OPTIONS"} else Group.WRITE
 
 
+def scaled(factor: float) -> Mapping[Group, Mapping[Who, Rate]]:
+    """The table for who measures or breaks the house itself, in a server of its own: benches and tests."""
+    return {group: {who: rate.times(factor) for who, rate in row.items()} for group, row in LIMITS.items()}
+
+
 def rate_of(group: Group, who: Who) -> Rate | None:
     """What `who` may; None: nothing counts it there."""
     return LIMITS[group].get(who)

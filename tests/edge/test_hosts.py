@@ -56,7 +56,9 @@ def test_this_machine_may_ask_by_a_loopback_name(host: str, setting: Setting) ->
     refuse_foreign_host(called(host, peer="127.0.0.1"))
 
 
-def test_without_a_public_name_every_name_is_answered_to() -> None:
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:8000", "http://[::1]:8000"])
+def test_without_a_public_name_every_name_is_answered_to(url: str, setting: Setting) -> None:
+    setting(JIUYI_PUBLIC_URL=url)
     refuse_foreign_host(called("anything.test"))
 
 
