@@ -49,6 +49,7 @@ def client_address(connection: AnyConnection) -> str:
     return str(nearest)
 
 
+@lru_cache(maxsize=ADDRESSES_REMEMBERED_MAX)
 def counted_place(address: str) -> str:
     """What requests are counted by: an IPv4 address, or the /64 that an IPv6 address lies in."""
     found = parse(address)

@@ -26,6 +26,8 @@ class Rate(msgspec.Struct, frozen=True):
         return self.interval_s * (self.burst - 1)
 
     def times(self, factor: float) -> "Rate":
+        if factor == 1:
+            return self
         return Rate(self.per_minute * factor, max(1, round(self.burst * factor)))
 
 

@@ -28,7 +28,7 @@ end
 if wait > 0 then return wait end
 for i, key in ipairs(KEYS) do
   local ends = full[i] + ARGV[2 * i - 1]
-  redis.call('SET', key, string.format('%.0f', ends), 'PX', math.ceil((ends - now) / 1000))
+  redis.call('SET', key, string.format('%.0f', ends), 'PX', math.max(1, math.ceil((ends - now) / 1000)))
 end
 return 0
 """

@@ -34,7 +34,7 @@ async def test_a_reply_is_data_and_nothing_else(
     assert headers["cross-origin-opener-policy"] == "same-origin"
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert "camera=()" in headers["permissions-policy"]
-    assert headers["content-security-policy"] == DATA_POLICY
+    assert headers["content-security-policy"] == DATA_POLICY.decode()
     assert headers["cache-control"] == "no-store"
     assert {"server", "set-cookie", "access-control-allow-origin", "x-powered-by"}.isdisjoint(headers)
     assert "strict-transport-security" not in headers
@@ -49,7 +49,7 @@ async def test_a_patients_reply_is_stored_nowhere(client: httpx.AsyncClient) -> 
 
 async def test_a_page_runs_only_our_own_files(client: httpx.AsyncClient) -> None:
     policy = (await client.get("/ui/kiosk")).headers["content-security-policy"]
-    assert policy == PAGE_POLICY
+    assert policy == PAGE_POLICY.decode()
     assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'")
 

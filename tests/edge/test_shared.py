@@ -78,7 +78,7 @@ async def test_a_redis_that_does_not_answer_costs_fifty_milliseconds_once(
         await shared.close()
 
 
-@pytest.mark.parametrize("url", ["", "redis://127.0.0.1:1/0", "redis://nowhere.invalid:6379/0"])
+@pytest.mark.parametrize("url", ["", "redis://127.0.0.1:1/0", "rediss://nowhere.invalid:6379/0"])
 async def test_without_redis_each_process_counts_alone(url: str, redis_at: pytest.MonkeyPatch) -> None:
     redis_at.setenv("REDIS_URL", url)
     settings.cache_clear()
