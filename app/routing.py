@@ -7,6 +7,7 @@ from app.billing import notice_routes as pay_notices
 from app.billing import routes as billing
 from app.catalog import routes as catalog
 from app.clock_routes import router as clock_router
+from app.identity import oauth_routes as oauth
 from app.identity import routes as identity
 from app.inpatient import routes as inpatient
 from app.laboratory import routes as laboratory
@@ -44,6 +45,7 @@ STAFF: list[ControllerRouterHandler] = [
     laboratory.router,
     orders.router,
     organization.router,
+    organization.shared_router,
     outpatient.router,
     patients.router,
     pharmacy.router,
@@ -72,6 +74,7 @@ def routers() -> list[ControllerRouterHandler]:
         *STAFF,
         *CHANNELS,
         identity.router,
+        oauth.router,
         pay_notices.router,
         tickets.router,
         realtime,

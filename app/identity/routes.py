@@ -1,22 +1,14 @@
-"""Tokens for everybody, and the login of staff."""
+"""The login of staff and of devices; tokens are a matter of oauth_routes."""
 
-from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Router, get, post
+from litestar import Router, post
 from litestar.params import JSONBody
 
 from app.identity.devices import log_in_device
 from app.identity.passwords import log_in_staff
-from app.identity.sessions import AccessToken, redeem_code
-from app.identity.tokens import public_keys
-
-
-class RedeemCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    grant_type: Literal["authorization_code"]
-    code: str
-    code_verifier: str
+from app.identity.sessions import AccessToken
 
 
 class DeviceLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,22 +28,10 @@ class CodeReply(msgspec.Struct, frozen=True):
     code: str
 
 
-@post("/oauth/token", status_code=200)
-async def token(data: JSONBody[RedeemCode]) -> AccessToken:
-    """Redeem an authorization code, once and within a minute."""
-    return await redeem_code(code=data.code, verifier=data.code_verifier)
-
-
 @post("/oauth/device", status_code=200)
 async def device_token(data: JSONBody[DeviceLogin]) -> AccessToken:
     """A short token for a device that knows its key."""
     return await log_in_device(device_id=data.device_id, device_key=data.device_key)
-
-
-@get("/.well-known/jwks.json", sync_to_thread=False)
-def jwks() -> dict[str, Any]:
-    """The public keys that our tokens verify with."""
-    return public_keys()
 
 
 @post("/api/staff/v1/login", status_code=200)
@@ -62,4 +42,4 @@ async def staff_login(data: JSONBody[StaffLoginForm]) -> CodeReply:
     return CodeReply(code)
 
 
-router = Router(path="/", route_handlers=[token, device_token, jwks, staff_login])
+router = Router(path="/", route_handlers=[device_token, staff_login])

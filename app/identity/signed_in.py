@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from app.identity.scopes import covers, own_scope
 from app.identity.sessions import is_live
 from app.identity.tokens import Claims, TokenRefused, read_token
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind
@@ -34,6 +35,11 @@ class WrongRole(Forbidden):
     message = "您的账号没有此项权限。如有需要，请联系管理员。"
 
 
+class ScopeTooNarrow(Forbidden):
+    code = "scope_too_narrow"
+    message = "该令牌的授权范围不包括此项操作，请按需要的范围重新申请。"
+
+
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     """The actor of a request with the role that its token says: staff role or device kind."""
 
@@ -41,6 +47,10 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     token_exp: datetime
     claims: Claims
+
+    def has_scope(self, needed: str) -> bool:
+        """May this token be used for what the scope names? It limits the role, and never widens it."""
+        return covers(self.claims.scope, needed)
 
 
 # Session ids that were alive a moment ago. Only yes is remembered: a no ends the request anyway.
@@ -105,8 +115,7 @@ async def _live_claims(token: str) -> Claims:
 
 async def require_account(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: a person's login on a phone."""
-    if (await signed_in(connection)).actor.kind is not ActorKind.ACCOUNT:
-        raise WrongRole
+    await _let_in(connection, ActorKind.ACCOUNT, ())
 
 
 def require_staff(*roles: str) -> Guard:
@@ -119,10 +128,29 @@ def require_device(*kinds: str) -> Guard:
     return _require(ActorKind.DEVICE, kinds)
 
 
-def _require(kind: ActorKind, roles: tuple[str, ...]) -> Guard:
+def require_staff_or_partner(scope: str) -> Guard:
+    """Guard: any staff, or a partner's system with a token that covers the `system/` scope."""
+
     async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
         who = await signed_in(connection)
-        if who.actor.kind is not kind or (roles and who.role not in roles):
-            raise WrongRole
+        if who.actor.kind is not ActorKind.CLIENT:
+            await _let_in(connection, ActorKind.STAFF, ())
+        elif not who.has_scope(scope):
+            raise ScopeTooNarrow
 
     return guard
+
+
+def _require(kind: ActorKind, roles: tuple[str, ...]) -> Guard:
+    async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
+        await _let_in(connection, kind, roles)
+
+    return guard
+
+
+async def _let_in(connection: AnyConnection, kind: ActorKind, roles: tuple[str, ...]) -> None:
+    who = await signed_in(connection)
+    if who.actor.kind is not kind or (roles and who.role not in roles):
+        raise WrongRole
+    if not who.has_scope(own_scope(kind)):
+        raise ScopeTooNarrow

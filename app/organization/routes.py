@@ -7,7 +7,7 @@ from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.identity.signed_in import require_staff
+from app.identity.signed_in import require_staff, require_staff_or_partner
 from app.kernel.actor import Actor
 from app.kernel.errors import Unauthenticated
 from app.organization.queries import (
@@ -60,5 +60,12 @@ async def list_windows(actor: NamedDependency[Actor], kind: FromPath[WindowKind]
 router = Router(
     path="/api/staff/v1",
     guards=[require_staff()],
-    route_handlers=[me, list_departments, list_rooms, list_windows],
+    route_handlers=[me, list_rooms, list_windows],
+)
+
+# A partner's system may know our departments: FHIR calls them Organization.
+shared_router = Router(
+    path="/api/staff/v1",
+    guards=[require_staff_or_partner("system/Organization.rs")],
+    route_handlers=[list_departments],
 )
