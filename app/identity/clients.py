@@ -160,18 +160,13 @@ def _is_sound_address(uri: str) -> bool:
 
 
 def _are_sound_keys(jwks: str) -> bool:
-    """Public keys only, each with an id, of a kind and size that our algorithms accept."""
+    """Public keys of a kind and size that our algorithms accept; one without an id has RFC 7638's."""
     try:
         keys = KeySet.import_key_set(msgspec.json.decode(jwks)).keys
     except (JoseError, msgspec.DecodeError, ValueError, TypeError, KeyError):
         return False
-    kids = {key.kid for key in keys}
-    return (
-        0 < len(keys) <= KEYS_MAX
-        and len(kids) == len(keys)
-        and all(kid is not None for kid in kids)
-        and all(_is_sound_key(key) for key in keys)
-    )
+    different = len({key.kid for key in keys}) == len(keys)
+    return 0 < len(keys) <= KEYS_MAX and different and all(_is_sound_key(key) for key in keys)
 
 
 def _is_sound_key(key: object) -> bool:

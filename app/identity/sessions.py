@@ -60,7 +60,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     expires_in: int
-    scope: str
+    scope: str = ""
     token_type: str = "Bearer"  # noqa: S105 - the OAuth word, not a secret
     refresh_token: str | msgspec.UnsetType = msgspec.UNSET
 

@@ -102,14 +102,6 @@ def test_a_token_of_another_key_type_or_no_key_is_refused(data_folder: Path, cla
             tokens.read_token(token)
 
 
-def test_the_key_is_kept_for_us_alone(data_folder: Path) -> None:
-    path = token_keys.ensure_token_keys(data_folder / "keys")
-    before = path.read_bytes()
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert token_keys.ensure_token_keys(data_folder / "keys").read_bytes() == before
-    assert "d" not in token_keys.public_keys()["keys"][0]
-
-
 async def test_a_bearer_is_let_in(client: httpx.AsyncClient) -> None:
     await organization.department(name="呼吸内科")
     reply = await client.get(ME, headers=make.bearer(await make.staff_token()))
