@@ -45,7 +45,6 @@ STAFF: list[ControllerRouterHandler] = [
     laboratory.router,
     orders.router,
     organization.router,
-    organization.shared_router,
     outpatient.router,
     patients.router,
     pharmacy.router,

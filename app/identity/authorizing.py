@@ -11,7 +11,7 @@ from app.identity.clients import Client
 from app.identity.oauth_body import required
 from app.identity.oauth_errors import OAuthRefusal
 from app.identity.roles import GrantType
-from app.identity.scopes import ScopeRefused, is_within
+from app.identity.scopes import ScopeRefused, covers, is_within, own_scope
 from app.identity.sessions import (
     SECRET_BYTES,
     GrantRefused,
@@ -143,6 +143,8 @@ async def _answer(
     login = await use_code(actor, code=login_code, verifier=login_verifier)
     if login is None or login.kind is not ActorKind.STAFF:
         return None
+    if not covers(login.scope, own_scope(login.kind)):
+        return None  # a login that is not complete gives nothing on
     asked = await fetch_one(
         "UPDATE pushed_request SET used_at = $3 WHERE uri_hash = $1 AND client_id = $2"
         " AND used_at IS NULL AND expires_at > $3 RETURNING *",

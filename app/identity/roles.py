@@ -37,3 +37,24 @@ class GrantType(StrEnum):
     AUTHORIZATION_CODE = "authorization_code"
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the OAuth word, not a secret
     CLIENT_CREDENTIALS = "client_credentials"
+
+
+class Role(StrEnum):
+    """Everybody whom the policy knows: staff roles, device kinds, an account's owner, a partner's system."""
+
+    DOCTOR = "doctor"
+    NURSE = "nurse"
+    PHARMACIST = "pharmacist"
+    TECHNICIAN = "technician"
+    CASHIER = "cashier"
+    REGISTRAR = "registrar"
+    SYSTEM_ADMIN = "system_admin"
+    SECURITY_ADMIN = "security_admin"
+    AUDIT_ADMIN = "audit_admin"
+    KIOSK = "kiosk"
+    HALL_DISPLAY = "hall_display"
+    BEDSIDE = "bedside"
+    NURSE_STATION = "nurse_station"
+    WINDOW_DISPLAY = "window_display"
+    ACCOUNT = "account"
+    PARTNER = "partner"

@@ -28,13 +28,13 @@ class CodeReply(msgspec.Struct, frozen=True):
     code: str
 
 
-@post("/oauth/device", status_code=200)
+@post("/oauth/device", permission="public", status_code=200)
 async def device_token(data: JSONBody[DeviceLogin]) -> AccessToken:
     """A short token for a device that knows its key."""
     return await log_in_device(device_id=data.device_id, device_key=data.device_key)
 
 
-@post("/api/staff/v1/login", status_code=200)
+@post("/api/staff/v1/login", permission="public", status_code=200)
 async def staff_login(data: JSONBody[StaffLoginForm]) -> CodeReply:
     code = await log_in_staff(
         login_name=data.login_name, password=data.password, challenge=data.code_challenge

@@ -1,4 +1,4 @@
-"""Who is asking? The dependency and the guards that routes of every channel share."""
+"""Who is asking, and may they? The dependency and the guard that routes of every channel share."""
 
 import time
 from collections import OrderedDict
@@ -10,17 +10,20 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
 
+from app.identity.policy import PUBLIC, REACH_OF
+from app.identity.policy_rows import POLICY
 from app.identity.scopes import covers, own_scope
 from app.identity.sessions import is_live
 from app.identity.tokens import Claims, TokenRefused, read_token
-from app.kernel.actor import ANONYMOUS, Actor, ActorKind
+from app.kernel.actor import ANONYMOUS, Actor
 from app.kernel.errors import Forbidden, Unauthenticated
 from app.kernel.http import AnyRequest, request_id_of
 
 ALIVE_SECONDS_MAX = 1.0  # how long an ended session may still pass in this process
 SESSIONS_REMEMBERED_MAX = 10_000
+
+VEIL = "veil"  # where the row's veil lies in the state of a request, for the app's response class
 
 AnyConnection = ASGIConnection[Any, Any, Any, State]
 
@@ -113,44 +116,22 @@ async def _live_claims(token: str) -> Claims:
     return claims
 
 
-async def require_account(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Guard: a person's login on a phone."""
-    await _let_in(connection, ActorKind.ACCOUNT, ())
+async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """The app's one guard: a route opens to the roles that the policy names, and to nobody else.
 
-
-def require_staff(*roles: str) -> Guard:
-    """Guard: staff with one of the roles, or any staff where none is named."""
-    return _require(ActorKind.STAFF, roles)
-
-
-def require_device(*kinds: str) -> Guard:
-    """Guard: a device of one of the kinds, or any device where none is named."""
-    return _require(ActorKind.DEVICE, kinds)
-
-
-def require_staff_or_partner(scope: str) -> Guard:
-    """Guard: any staff, or a partner's system with a token that covers the `system/` scope."""
-
-    async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
-        who = await signed_in(connection)
-        if who.actor.kind is not ActorKind.CLIENT:
-            await _let_in(connection, ActorKind.STAFF, ())
-        elif not who.has_scope(scope):
-            raise ScopeTooNarrow
-
-    return guard
-
-
-def _require(kind: ActorKind, roles: tuple[str, ...]) -> Guard:
-    async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
-        await _let_in(connection, kind, roles)
-
-    return guard
-
-
-async def _let_in(connection: AnyConnection, kind: ActorKind, roles: tuple[str, ...]) -> None:
+    What the row says of rows goes on with the actor, down to the database. A row without a scope is for our
+    own pages, phones and devices: a partner's token, or a narrow one of somebody's app, does not reach it.
+    """
+    permission = handler.opt.get("permission", "")
+    if permission == PUBLIC or connection.scope.get("method") == "OPTIONS":
+        return
     who = await signed_in(connection)
-    if who.actor.kind is not kind or (roles and who.role not in roles):
+    row = POLICY.find(who.actor, permission)
+    if row is None:
         raise WrongRole
-    if not who.has_scope(own_scope(kind)):
+    if not who.has_scope(row.scope or own_scope(who.actor.kind)):
         raise ScopeTooNarrow
+    actor = msgspec.structs.replace(who.actor, reach=REACH_OF[row.rows])
+    state = connection.scope["state"]
+    state["signed_in"] = msgspec.structs.replace(who, actor=actor)
+    state[VEIL] = row.veil

@@ -239,7 +239,7 @@ async def test_a_partners_token_says_who_it_is(client: httpx.AsyncClient) -> Non
     assert token["expires_in"] == 300
     assert (claims.kind, claims.role, claims.client_id) == (ActorKind.CLIENT, "partner", partner.client_id)
     ended = await client.post("/oauth/logout-everywhere", headers=identity.bearer(token["access_token"]))
-    assert (ended.status_code, ended.json()["code"]) == (403, "not_a_person")
+    assert (ended.status_code, ended.json()["code"]) == (403, "wrong_role")
 
 
 async def test_a_partner_is_told_about_tokens_of_others_only_if_registered_for_it(
