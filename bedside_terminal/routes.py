@@ -16,8 +16,11 @@ from app.alerts.queries import alert_view
 from app.billing.payments import submit_attempt
 from app.inpatient.bedside import (
     IDLE,
+    PROOF_LASTS,
     BedsideStay,
     lock_bedside,
+    prove_bedside,
+    require_fresh_proof,
     unlock_bedside,
     use_bedside,
 )
@@ -59,6 +62,7 @@ class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
 
 class SessionReply(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
+    proved_until: datetime  # until when money and results need no new proof
     stay: BedsideView
 
 
@@ -108,8 +112,23 @@ async def unlock(actor: NamedDependency[Actor], data: JSONBody[Unlock]) -> Unloc
 
 @get("/session", permission="bedside.read", dependencies={"stay": Provide(open_session)})
 async def read_session(actor: NamedDependency[Actor], stay: NamedDependency[BedsideStay]) -> SessionReply:
-    view = await bedside_view(actor, admission_id=stay.admission_id)
-    return SessionReply(expires_at=stay.expires_at, stay=view)
+    return await _session(actor, stay)
+
+
+@post("/prove", permission="bedside.prove", status_code=200)
+async def prove(request: AnyRequest, actor: NamedDependency[Actor], data: JSONBody[Unlock]) -> SessionReply:
+    """Wristband and digits again, before money or results. Repeating it proves again: it needs no key."""
+    token = request.headers.get(SESSION_HEADER, "")
+    stay = await prove_bedside(actor, token=token, wristband=data.wristband, id_last6=data.id_last6)
+    return await _session(actor, stay)
+
+
+async def _session(actor: Actor, stay: BedsideStay) -> SessionReply:
+    return SessionReply(
+        expires_at=stay.expires_at,
+        proved_until=stay.proved_at + PROOF_LASTS,
+        stay=await bedside_view(actor, admission_id=stay.admission_id),
+    )
 
 
 @post("/lock", permission="bedside.lock", status_code=200)
@@ -140,7 +159,8 @@ async def start(
     stay: NamedDependency[BedsideStay],
     data: JSONBody[StartTopUp],
 ) -> TopUpReply:
-    """A dynamic QR that anybody may pay; the deposit goes back to whoever did."""
+    """A dynamic QR that anybody may pay; the deposit goes back to whoever did. Wants a fresh proof."""
+    require_fresh_proof(stay)
     attempt_id = await once(
         asked,
         start_top_up,
@@ -193,6 +213,7 @@ router = Router(
     route_handlers=[
         unlock,
         read_session,
+        prove,
         lock,
         read_fees,
         read_deposit,

@@ -58,6 +58,13 @@ HOUSE = [
     *permit("device.read_self", each(DEVICES, NONE)),
 ]
 
+LOGINS = [
+    *permit("session.step_up", each(STAFF, NONE)),
+    *permit("password.change", each(STAFF, NONE)),
+    *permit("second_factor.enrol", each(STAFF, NONE)),
+    *permit("second_factor.renew_codes", each(STAFF, NONE), step_up=True),
+]
+
 PERSONS = [
     *permit("person.read", each((*CLINICAL, *DESKS), CARE)),
     # Who mixes, measures and hands over checks the name; how to reach the patient is not their matter.
@@ -149,6 +156,7 @@ TERMINALS = [
     *permit("bedside.unlock", {BEDSIDE: PLACE}),
     *permit("bedside.read", {BEDSIDE: PLACE}),
     *permit("bedside.lock", {BEDSIDE: PLACE}),
+    *permit("bedside.prove", {BEDSIDE: PLACE}),
     *permit("bedside.pay", {BEDSIDE: PLACE}),
     *permit("nurse_call.raise", {BEDSIDE: PLACE}),
     *permit("kiosk.identify", {KIOSK: PLACE}),
@@ -169,6 +177,7 @@ POLICY = Policy(
     [
         *PHONE,
         *HOUSE,
+        *LOGINS,
         *PERSONS,
         *QUEUES,
         *VISITS,

@@ -11,7 +11,8 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
-from app.identity.policy import PUBLIC, REACH_OF
+from app.identity.limited import ENROL_PERMISSIONS, ENROL_SCOPE, require_complete, require_recent
+from app.identity.policy import PUBLIC, REACH_OF, Row
 from app.identity.policy_rows import POLICY
 from app.identity.scopes import covers, own_scope
 from app.identity.sessions import is_live
@@ -119,8 +120,7 @@ async def _live_claims(token: str) -> Claims:
 async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """The app's one guard: a route opens to the roles that the policy names, and to nobody else.
 
-    What the row says of rows goes on with the actor, down to the database. A row without a scope is for our
-    own pages, phones and devices: a partner's token, or a narrow one of somebody's app, does not reach it.
+    What the row says of rows goes on with the actor, down to the database.
     """
     permission = handler.opt.get("permission", "")
     if permission == PUBLIC or connection.scope.get("method") == "OPTIONS":
@@ -129,9 +129,21 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
     row = POLICY.find(who.actor, permission)
     if row is None:
         raise WrongRole
-    if not who.has_scope(row.scope or own_scope(who.actor.kind)):
+    require_complete(who.claims.scope, permission=permission)
+    if not _reaches(who, row):
         raise ScopeTooNarrow
+    if row.step_up:
+        require_recent(who.claims.auth_time)
     actor = msgspec.structs.replace(who.actor, reach=REACH_OF[row.rows])
     state = connection.scope["state"]
     state["signed_in"] = msgspec.structs.replace(who, actor=actor)
     state[VEIL] = row.veil
+
+
+def _reaches(who: SignedIn, row: Row) -> bool:
+    """Does the token's scope reach the row? One without a scope is for our own pages, phones and devices:
+
+    a partner's token, or a narrow one of somebody's app, opens it as little as another role would.
+    """
+    completes = row.permission in ENROL_PERMISSIONS and who.has_scope(ENROL_SCOPE)
+    return completes or who.has_scope(row.scope or own_scope(who.actor.kind))

@@ -22,7 +22,6 @@ from app.identity.clients import ClientMalformed, Registration, register_client
 from app.identity.roles import GrantType
 from app.kernel import clock
 from app.kernel.actor import ActorKind, system
-from app.kernel.ids import new_id
 from tests.make import identity, oauth
 from tests.make.rows import value
 
@@ -74,16 +73,14 @@ async def test_10_3_2_a_token_does_no_more_than_its_scope(client: httpx.AsyncCli
 
 
 async def test_10_3_3_a_name_that_passes_on_does_not_pass_its_login_on(client: httpx.AsyncClient) -> None:
-    _, name = await identity.staff_login()
-    first = tokens.read_token((await _own(client, name))["access_token"]).sub
+    name = await oauth.member()
+    left = tokens.read_token((await _own(client, name))["access_token"])
     await value("UPDATE staff_login SET login_name = 'left' WHERE login_name = $1", name)
-    await value(
-        "INSERT INTO staff_login (staff_id, login_name, password_hash, role, auth_version)"
-        " SELECT $2, $1, password_hash, role, 1 FROM staff_login WHERE login_name = 'left'",
-        name,
-        new_id(),
-    )
-    assert tokens.read_token((await _own(client, name))["access_token"]).sub != first
+    follower = await oauth.member()
+    await value("UPDATE staff_login SET login_name = $1 WHERE login_name = $2", name, follower)
+    oauth.SEEDS[name] = oauth.SEEDS[follower]
+    came = tokens.read_token((await _own(client, name))["access_token"])
+    assert came.sub != left.sub
 
 
 async def _own(client: httpx.AsyncClient, name: str) -> dict[str, str]:
@@ -245,7 +242,7 @@ async def test_10_4_8_refreshing_does_not_go_on_for_ever(
 
 
 async def test_10_4_9_a_person_ends_the_logins_that_she_does_not_know(client: httpx.AsyncClient) -> None:
-    _, name = await identity.staff_login()
+    name = await oauth.member()
     lost, mine = await _own(client, name), await _own(client, name)
     done = await client.post("/oauth/logout-everywhere", headers=identity.bearer(mine["access_token"]))
     assert done.status_code == 204

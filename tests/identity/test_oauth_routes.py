@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from app.identity import tokens
+from app.identity.sessions import Login, grant_code
+from app.kernel.actor import ActorKind, system
 from tests.make import identity, oauth
 from tests.make.rows import value
 
@@ -70,11 +72,12 @@ async def test_a_pushed_request_is_answered_once(client: httpx.AsyncClient) -> N
 
 
 async def test_only_a_login_of_staff_answers_a_request(client: httpx.AsyncClient) -> None:
-    """Neither a patient's login, nor a wrong proof, nor a code that was meant for a client."""
-    from app.identity.sessions import Login, grant_code
-    from app.kernel.actor import ActorKind, system
-
+    """Neither a patient's login, nor an incomplete one, nor a wrong proof, nor a code for a client."""
     client_id = await oauth.app()
+    staff_id, _ = await identity.staff_login()
+    incomplete = Login(
+        kind=ActorKind.STAFF, id=staff_id, channel="staff", role="doctor", auth_version=1, scope="enrol"
+    )
     patient = Login(
         kind=ActorKind.ACCOUNT,
         id=await identity.account(),
@@ -84,6 +87,7 @@ async def test_only_a_login_of_staff_answers_a_request(client: httpx.AsyncClient
     )
     codes = [
         await grant_code(system("test"), login=patient, challenge=identity.CHALLENGE),
+        await grant_code(system("test"), login=incomplete, challenge=identity.CHALLENGE),
         (await oauth.code_of(client, client_id))["code"],
         "nonsense",
     ]

@@ -18,6 +18,7 @@ from app.kernel import clock
 from app.kernel.actor import system
 from app.kernel.ids import new_id
 from tests.make import identity
+from tests.make.rows import value
 
 DEPARTMENTS = "/api/staff/v1/departments"
 REDIRECT = "https://partner.test/callback"
@@ -117,11 +118,28 @@ async def push(http: httpx.AsyncClient, client_id: str, **changed: str) -> str:
     return reply.json()["request_uri"]
 
 
+SEEDS: dict[str, str] = {}
+
+
+async def member() -> str:
+    """The login name of a staff member with both factors."""
+    staff_id, name = await identity.staff_login()
+    SEEDS[name] = await identity.totp_seed(staff_id)
+    return name
+
+
 async def login_proof(http: httpx.AsyncClient, name: str | None = None) -> dict[str, str]:
-    """What the login page holds after a staff member has logged in."""
-    name = name or (await identity.staff_login())[1]
-    body = {"login_name": name, "password": "right-password", "code_challenge": identity.CHALLENGE}
+    """What the login page holds after a staff member (of `member()`) has logged in, however soon again."""
+    name = name or await member()
+    await value("UPDATE totp_seed SET last_step = 0")
+    body = {
+        "login_name": name,
+        "password": "right-password",
+        "otp": identity.otp(SEEDS[name]),
+        "code_challenge": identity.CHALLENGE,
+    }
     reply = await http.post("/api/staff/v1/login", json=body)
+    assert reply.status_code == 200, reply.text
     return {"login_code": reply.json()["code"], "login_verifier": identity.VERIFIER}
 
 
