@@ -6,8 +6,10 @@ Each command imports what it runs inside its own body: the whole house takes a s
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +17,8 @@ from app.kernel.errors import DomainError
 from app.kernel.settings import settings
 from app.launch import environment
 from app.launch.refusals import CannotStart
+
+R = TypeVar("R")
 
 
 class Refusing(click.Group):
@@ -130,19 +134,11 @@ def demo(url: str, as_json: bool) -> None:  # noqa: FBT001 - click hands flags o
 def clock(at: datetime) -> None:
     """Move the demo hospital's business clock forward to AT, e.g. 2026-11-24T08:00+0800."""
     environment.join_running_hospital()
-    from app.kernel import database
     from app.kernel.actor import system
     from app.kernel.clock import move_clock
 
-    async def move() -> None:
-        await database.open_pool(size=1)
-        try:
-            offset = await move_clock(system("clock"), to=at)
-        finally:
-            await database.close_pool()
-        click.echo(f"业务时钟已调到 {at.isoformat()}(比真实时间快 {offset})")
-
-    asyncio.run(move())
+    offset = _in_database(lambda: move_clock(system("clock"), to=at))
+    click.echo(f"业务时钟已调到 {at.isoformat()}(比真实时间快 {offset})")
 
 
 @main.command("import")
@@ -154,6 +150,93 @@ def import_file(kind: str, file: Path) -> None:
     from app.imports import main as room
 
     asyncio.run(room.load(kind, file))
+
+
+@main.group()
+def client() -> None:
+    """Partners' programs that may ask for tokens."""
+
+
+@client.command("add")
+@click.argument("client_id")
+@click.option("--name", required=True, help="the partner's name, as people read it")
+@click.option("--scope", default="", help='what it may do, e.g. "system/Organization.rs"')
+@click.option("--grant", "grants", multiple=True, default=["client_credentials"], show_default=True)
+@click.option(
+    "--redirect-uri", "redirect_uris", multiple=True, help="an exact address, for authorization_code"
+)
+@click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="its public keys")
+def add_client(
+    client_id: str,
+    name: str,
+    scope: str,
+    grants: tuple[str, ...],
+    redirect_uris: tuple[str, ...],
+    jwks: Path | None,
+) -> None:
+    """Register a partner's client; one with keys (a JWKS file) signs its requests."""
+    environment.join_running_hospital()
+    from app.identity import clients
+    from app.identity.roles import GrantType
+    from app.kernel.actor import system
+
+    try:
+        asked = clients.Registration(
+            client_id=client_id,
+            name=name,
+            grants=[GrantType(grant) for grant in grants],
+            scopes=scope,
+            redirect_uris=list(redirect_uris),
+            jwks=jwks.read_text() if jwks else "",
+        )
+    except ValueError as error:
+        raise clients.ClientMalformed(client_id=client_id) from error
+    _in_database(lambda: clients.register_client(system("client"), asked=asked))
+    click.echo(f"已登记客户端 {client_id}")
+
+
+@client.command("disable")
+@click.argument("client_id")
+def disable_client(client_id: str) -> None:
+    """End a client; its tokens stop within two seconds."""
+    environment.join_running_hospital()
+    from app.identity import clients
+    from app.kernel.actor import system
+
+    _in_database(lambda: clients.disable_client(system("client"), client_id=client_id))
+    click.echo(f"已停用客户端 {client_id}")
+
+
+@main.group()
+def keys() -> None:
+    """The keys of this hospital, in the folder keys of its data."""
+
+
+@keys.command("rotate-tokens")
+def rotate_tokens() -> None:
+    """Publish a new key for tokens; it begins to sign in ten minutes, and the old one then runs out."""
+    environment.join_running_hospital()
+    from app.identity import token_keys
+    from app.kernel.crypto import keys_folder
+
+    added = token_keys.rotate_token_keys(keys_folder())
+    begins = datetime.fromtimestamp(added.sign_from).astimezone()
+    click.echo(
+        f"新的令牌密钥 {added.jwk['kid']} 已公布，{begins:%H:%M:%S} 起用于签名，旧密钥到期后自动停用。"
+    )
+
+
+def _in_database(act: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    from app.kernel import database
+
+    async def do() -> R:
+        await database.open_pool(size=1)
+        try:
+            return await act()
+        finally:
+            await database.close_pool()
+
+    return asyncio.run(do())
 
 
 if __name__ == "__main__":

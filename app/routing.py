@@ -7,6 +7,7 @@ from app.billing import notice_routes as pay_notices
 from app.billing import routes as billing
 from app.catalog import routes as catalog
 from app.clock_routes import router as clock_router
+from app.identity import oauth_routes as oauth
 from app.identity import routes as identity
 from app.identity import staff_routes as staff_login
 from app.inpatient import routes as inpatient
@@ -82,6 +83,7 @@ def routers() -> list[ControllerRouterHandler]:
         *STAFF,
         *CHANNELS,
         identity.router,
+        oauth.router,
         pay_notices.router,
         tickets.router,
         realtime,

@@ -20,6 +20,7 @@ from app.billing.late import refund_undecided
 from app.billing.refund_submission import submit_refund
 from app.billing.refunds import SUBMIT_REFUND
 from app.billing.resolving import sweep_attempts
+from app.identity.forgetting import forget_spent
 from app.inpatient.daily import post_nightly_fees
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
@@ -71,6 +72,7 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("patients.majority", 60, tell_majority),  # often, and cheap: the clock may have moved
     ("patients.break_glass_overdue", 60, tell_overdue),
     ("inpatient.nightly_fees", 60, post_nightly_fees),
+    ("identity.forget_spent", 3600, forget_spent),
     ("notifications.forget_old", 3600, forget_old),
 ]
 

@@ -232,8 +232,9 @@ class Session:
     async def _keep_alive(self) -> Close:
         number = 0
         while True:
-            jitter = random.uniform(-self.limits.jitter_s, self.limits.jitter_s)  # noqa: S311 - spreads the load
-            await asyncio.sleep(self.limits.heartbeat_s + jitter)
+            # Never later than promised: the least earliness is what asking the ledger may take.
+            early_s = random.uniform(self.limits.jitter_s / 4, self.limits.jitter_s)  # noqa: S311 - spreads the load
+            await asyncio.sleep(self.limits.heartbeat_s - early_s)
             if self.pings_open >= self.limits.pongs_missed_max:
                 return Close(CLOSE_SLOW, "no pong")
             if not await self._is_welcome():

@@ -55,8 +55,11 @@ PHONE = [
 ]
 
 HOUSE = [
+    *permit("session.end", {ACCOUNT: NONE, **each(STAFF, NONE)}),
     *permit("staff.read_self", each(STAFF, NONE)),
     *permit("organization.read", each(STAFF, NONE)),
+    *permit("department.read", each(STAFF, NONE)),
+    *permit("department.read", {PARTNER: NONE}, scope="system/Organization.rs"),
     *permit("catalog.read", each((*CARING, *DESKS, SYSTEM_ADMIN), NONE)),
     *permit("clock.read", each(STAFF, NONE)),
     *permit("clock.move", {SYSTEM_ADMIN: NONE}),

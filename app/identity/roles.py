@@ -59,6 +59,19 @@ class Platform(StrEnum):
     ALIPAY = "alipay"
 
 
+class ClientKind(StrEnum):
+    PUBLIC = "public"  # runs where others can read it: a page, a phone
+    CONFIDENTIAL = "confidential"  # runs on a server and signs with its own key
+
+
+class GrantType(StrEnum):
+    """What a client can turn into tokens. There is no password, implicit or device grant."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the OAuth word, not a secret
+    CLIENT_CREDENTIALS = "client_credentials"
+
+
 class Role(StrEnum):
     """Everybody whom the policy knows: staff roles, device kinds, an account's owner, a partner's system."""
 

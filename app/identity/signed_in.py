@@ -11,9 +11,10 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
-from app.identity.limited import require_complete, require_recent
-from app.identity.policy import PUBLIC, REACH_OF
+from app.identity.limited import ENROL_PERMISSIONS, ENROL_SCOPE, require_complete, require_recent
+from app.identity.policy import PUBLIC, REACH_OF, Row
 from app.identity.policy_rows import POLICY
+from app.identity.scopes import covers, own_scope
 from app.identity.sessions import is_live
 from app.identity.tokens import Claims, TokenRefused, read_token
 from app.kernel.actor import ANONYMOUS, Actor
@@ -38,6 +39,11 @@ class WrongRole(Forbidden):
     message = "您的账号没有此项权限。如有需要，请联系管理员。"
 
 
+class ScopeTooNarrow(Forbidden):
+    code = "scope_too_narrow"
+    message = "该令牌的授权范围不包括此项操作，请按需要的范围重新申请。"
+
+
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     """The actor of a request with the role that its token says: staff role or device kind."""
 
@@ -45,6 +51,10 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     token_exp: datetime
     claims: Claims
+
+    def has_scope(self, needed: str) -> bool:
+        """May this token be used for what the scope names? It limits the role, and never widens it."""
+        return covers(self.claims.scope, needed)
 
 
 # Session ids that were alive a moment ago. Only yes is remembered: a no ends the request anyway.
@@ -120,9 +130,20 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
     if row is None:
         raise WrongRole
     require_complete(who.claims.scope, permission=permission)
+    if not _reaches(who, row):
+        raise ScopeTooNarrow
     if row.step_up:
         require_recent(who.claims.auth_time)
     actor = msgspec.structs.replace(who.actor, reach=REACH_OF[row.rows])
     state = connection.scope["state"]
     state["signed_in"] = msgspec.structs.replace(who, actor=actor)
     state[VEIL] = row.veil
+
+
+def _reaches(who: SignedIn, row: Row) -> bool:
+    """Does the token's scope reach the row? One without a scope is for our own pages, phones and devices:
+
+    a partner's token, or a narrow one of somebody's app, opens it as little as another role would.
+    """
+    completes = row.permission in ENROL_PERMISSIONS and who.has_scope(ENROL_SCOPE)
+    return completes or who.has_scope(row.scope or own_scope(who.actor.kind))

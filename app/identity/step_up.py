@@ -1,12 +1,10 @@
 """Who was here a while ago proves it anew before what a passer-by must not do (RFC 9470)."""
 
-import asyncpg
-
 from app.identity.limited import require_recent
 from app.identity.passwords import check_password
 from app.identity.proving import enrolled_factors, weigh
 from app.identity.second_factor import Proof
-from app.identity.sessions import AccessToken, Login, claims_of
+from app.identity.sessions import AccessToken, claims_of, login_of
 from app.identity.signed_in import SignedIn
 from app.identity.tokens import TOKEN_SECONDS, TokenRefused, issue_token
 from app.kernel import clock
@@ -59,20 +57,6 @@ async def _renew(
     )
     if row is None:
         return TokenRefused()
-    token = issue_token(claims_of(_login(row), session_id=row["id"], seconds=TOKEN_SECONDS))
-    return AccessToken(access_token=token, expires_in=TOKEN_SECONDS)
-
-
-def _login(row: asyncpg.Record) -> Login:
-    return Login(
-        kind=ActorKind(row["actor_kind"]),
-        id=row["actor_id"],
-        channel=row["channel"],
-        role=row["role"],
-        auth_version=row["auth_version"],
-        client_id=row["client_id"],
-        scope=row["scope"],
-        auth_time=row["auth_time"],
-        amr=tuple(row["amr"].split()),
-        key_thumbprint=row["key_thumbprint"],
-    )
+    login, seconds = login_of(row), TOKEN_SECONDS[ActorKind.STAFF]
+    token = issue_token(claims_of(login, session_id=row["id"], seconds=seconds))
+    return AccessToken(access_token=token, expires_in=seconds, scope=login.scope)

@@ -7,7 +7,7 @@ from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
-from app.identity.roles import DeviceKind, KeyAlgorithm, Platform, StaffRole
+from app.identity.roles import ClientKind, DeviceKind, KeyAlgorithm, Platform, StaffRole
 from app.kernel.actor import ActorKind
 from app.kernel.flow import Flow
 
@@ -181,9 +181,55 @@ class AuthCode(Table, tablename="auth_code"):
     auth_time = Timestamptz(default=TimestamptzNow())
     amr = Varchar(length=60, default="")
     challenge = Varchar(length=43)
+    redirect_uri = Varchar(length=400, default="")  # empty: a login on our own pages, answered in place
     expires_at = Timestamptz(index=True)
     used_at = Timestamptz(null=True, default=None)
     session_id = UUID(null=True, default=None)  # revoked when the code is tried twice
+
+
+class RefreshToken(Table, tablename="refresh_token"):
+    """One link of a session's chain of refresh tokens. A used one that comes again ends the session."""
+
+    token_hash = Varchar(length=64, primary_key=True)
+    session_id = ForeignKey(references=LoginSession, index=True)
+    issued_at = Timestamptz(default=TimestamptzNow())
+    used_at = Timestamptz(null=True, default=None)
+
+
+class OAuthClient(Table, tablename="oauth_client"):
+    """A program that may ask for tokens. A public one cannot keep a secret; a confidential one signs."""
+
+    id = UUID(primary_key=True)  # the subject of its own tokens
+    client_id = Varchar(length=60, unique=True)
+    name = Varchar(length=80)
+    kind = Varchar(length=12, choices=ClientKind)
+    grants = Varchar(length=80, default="")  # words of GrantType
+    redirect_uris = Text(default="")  # between spaces; "/path" is under our own address
+    scopes = Varchar(length=400, default="")
+    jwks = Text(default="")  # JSON, public keys only
+    auth_version = Integer(default=1)
+    created_at = Timestamptz(default=TimestamptzNow())
+    disabled_at = Timestamptz(null=True, default=None)
+
+
+class ClientAssertion(Table, tablename="client_assertion"):
+    """The id of an assertion that a client has signed and used: it is not taken twice."""
+
+    jti_hash = Varchar(length=64, primary_key=True)  # of client id and jti
+    expires_at = Timestamptz(index=True)
+
+
+class PushedRequest(Table, tablename="pushed_request"):
+    """An authorization request that its client pushed (RFC 9126) and that waits for somebody to log in."""
+
+    uri_hash = Varchar(length=64, primary_key=True)
+    client_id = Varchar(length=60)
+    redirect_uri = Varchar(length=400)
+    scope = Varchar(length=400)
+    state = Varchar(length=512, default="")
+    challenge = Varchar(length=43)
+    expires_at = Timestamptz(index=True)
+    used_at = Timestamptz(null=True, default=None)
 
 
 TABLES: list[type[Table]] = [
@@ -198,4 +244,8 @@ TABLES: list[type[Table]] = [
     Device,
     LoginSession,
     AuthCode,
+    RefreshToken,
+    OAuthClient,
+    ClientAssertion,
+    PushedRequest,
 ]

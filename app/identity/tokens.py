@@ -1,26 +1,28 @@
 """Access tokens: ES256, short-lived, for our own API alone. Whether a login still lives, sessions know."""
 
-import os
-from functools import cache
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, GuestProtocol
 
+from app.identity.token_keys import ALGORITHM, TOKEN_SECONDS_MAX, signing_key, verifying_key
 from app.kernel import clock
 from app.kernel.actor import ActorKind
-from app.kernel.crypto import keys_folder
 from app.kernel.errors import Unauthenticated
+from app.kernel.ids import new_id
+from app.kernel.settings import settings
 
-KEY_FILE = "token_key.json"
-ALGORITHM = "ES256"
-ISSUER = "jiuyi"
 AUDIENCE = "jiuyi-api"
-TOKEN_SECONDS = 15 * 60
+TYPE = "at+jwt"  # RFC 9068: an access token is never taken for anything else, nor the reverse
 DEVICE_TOKEN_SECONDS = 5 * 60
+TOKEN_SECONDS = {
+    ActorKind.ACCOUNT: TOKEN_SECONDS_MAX,
+    ActorKind.STAFF: 10 * 60,
+    ActorKind.DEVICE: DEVICE_TOKEN_SECONDS,
+    ActorKind.CLIENT: 5 * 60,
+}
 TOKEN_LENGTH_MAX = 2048
 
 
@@ -49,53 +51,24 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     cnf: dict[str, str] | None = None
 
 
-def ensure_token_key(folder: Path) -> Path:
-    """Make the signing key at the first start, readable by us alone. Losing it ends every session."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / KEY_FILE
-    if not path.exists():
-        key = ECKey.generate_key("P-256", private=True, auto_kid=True)
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(msgspec.json.encode(key.as_dict(private=True)))
-        try:
-            os.link(fresh, path)  # whoever is first wins; a half-written key is never seen
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path
-
-
-@cache
-def _key_at(path: Path) -> ECKey:
-    return ECKey.import_key(msgspec.json.decode(path.read_bytes()))
-
-
-def signing_key() -> ECKey:
-    path = keys_folder() / KEY_FILE
-    if not path.exists():
-        ensure_token_key(keys_folder())
-    return _key_at(path)
-
-
-def public_keys() -> dict[str, list[dict[str, object]]]:
-    """The JWKS that others verify our tokens with."""
-    key = signing_key()
-    return {"keys": [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM, "kid": key.kid}]}
+def issuer() -> str:
+    """Who we are to OAuth clients (RFC 8414): the address that the outside reaches us by."""
+    ours = settings()
+    return ours.public_url.rstrip("/") or f"http://{ours.host}:{ours.port}"
 
 
 def issue_token(claims: Claims) -> str:
     key = signing_key()
     said = {
-        "iss": ISSUER,
+        "iss": issuer(),
         "aud": AUDIENCE,
         "iat": int(clock.wall().timestamp()),
+        "jti": str(new_id()),
         **msgspec.to_builtins(claims),
     }
     if claims.cnf is None:
         del said["cnf"]
-    header = {"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}
+    header = {"alg": ALGORITHM, "kid": key.kid, "typ": TYPE}
     return jwt.encode(header, said, key, algorithms=[ALGORITHM])
 
 
@@ -105,15 +78,23 @@ def read_token(token: str) -> Claims:
         raise TokenRefused
     registry = jwt.JWTClaimsRegistry(
         now=int(clock.wall().timestamp()),
-        iss={"essential": True, "value": ISSUER},
+        iss={"essential": True, "value": issuer()},
         aud={"essential": True, "value": AUDIENCE},
         exp={"essential": True},
     )
     try:
-        read = jwt.decode(token, signing_key(), algorithms=[ALGORITHM])
-        if read.header.get("typ") != "at+jwt":
+        read = jwt.decode(token, _key_of, algorithms=[ALGORITHM])
+        if read.header.get("typ") != TYPE:
             raise TokenRefused
         registry.validate(read.claims)
         return msgspec.convert(read.claims, Claims, strict=True)
     except (JoseError, msgspec.ValidationError, ValueError) as error:
         raise TokenRefused from error
+
+
+def _key_of(signature: GuestProtocol) -> ECKey:
+    """Our own key of the id in the header; any other key that the header names is ignored."""
+    key = verifying_key(signature.headers().get("kid"))
+    if key is None:
+        raise TokenRefused
+    return key

@@ -41,7 +41,7 @@ async def me(actor: NamedDependency[Actor]) -> StaffView:
     return await staff_member(actor, staff_id=actor.id)
 
 
-@get("/departments", permission="organization.read")
+@get("/departments", permission="department.read")
 async def list_departments(actor: NamedDependency[Actor]) -> Departments:
     return Departments(await departments(actor))
 

@@ -29,7 +29,7 @@ async def test_a_doctor_logs_in_with_both_factors_and_is_known(client: httpx.Asy
     _, name, seed = await doctor()
     headers = await logged_in(client, name, otp=make.otp(seed))
     claims = read_token(headers["Authorization"].removeprefix("Bearer "))
-    assert (claims.amr, claims.scope, claims.role) == (("pwd", "otp"), "", "doctor")
+    assert (claims.amr, claims.scope, claims.role) == (("pwd", "otp"), "staff", "doctor")
     assert (await client.get(f"{STAFF}/departments", headers=headers)).status_code == 200
 
 
