@@ -126,13 +126,11 @@ def grant_of(standing: Standing, phone: PhoneAnswer, *, is_new: bool) -> Grant |
     guardian = standing is Standing.GUARDIAN
     if is_new:
         return Grant(Proof.GUARDIAN if guardian else Proof.ID_AND_NAME, tuple(Scope))
-    match phone:
-        case PhoneAnswer.AGREES:
-            return Grant(Proof.GUARDIAN if guardian else Proof.PHONE, tuple(Scope))
-        case PhoneAnswer.NONE_ON_FILE:
-            return Grant(Proof.ID_AND_NAME, (Scope.BOOK, Scope.PAY))
-        case PhoneAnswer.NOT_STATED | PhoneAnswer.DISAGREES:
-            return None
+    if phone is PhoneAnswer.AGREES:
+        return Grant(Proof.GUARDIAN if guardian else Proof.PHONE, tuple(Scope))
+    if phone is PhoneAnswer.NONE_ON_FILE:
+        return Grant(Proof.ID_AND_NAME, (Scope.BOOK, Scope.PAY))
+    return None
 
 
 def may_grant(*, now: datetime, ends_at: datetime) -> bool:
