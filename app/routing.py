@@ -7,6 +7,7 @@ from app.billing import notice_routes as pay_notices
 from app.billing import routes as billing
 from app.catalog import routes as catalog
 from app.clock_routes import router as clock_router
+from app.identity import login_routes
 from app.identity import routes as identity
 from app.identity import staff_routes as staff_login
 from app.inpatient import routes as inpatient
@@ -50,6 +51,7 @@ STAFF: list[ControllerRouterHandler] = [
     pharmacy.router,
     queueing.router,
     staff_login.router,
+    login_routes.router,
 ]
 
 CHANNELS: list[ControllerRouterHandler] = [
