@@ -40,7 +40,7 @@ from notifications.history import LEDGER_AWAY, PRESENT_SECONDS, Cursor
 from notifications.hub import HUB, Hub
 from notifications.kinds import KINDS
 from notifications.place import Place
-from notifications.streams import find
+from notifications.streams import find, may_join
 from notifications.tickets import Listener, still_welcome, use_ticket
 
 log = structlog.get_logger()
@@ -142,7 +142,7 @@ class Session:
 
     async def _join(self, wanted: Wanted) -> StreamHead:
         found = find(KINDS, wanted.s)
-        if found is None or not await found[0].may_listen(self.actor, found[1]):
+        if found is None or not await may_join(self.actor, *found):
             raise Close(CLOSE_FORBIDDEN, "stream refused")
         feed, head = await self.hub.attach(self, wanted.s)
         place = self.places[wanted.s] = Place(self.hub, feed, *found, window=self.window)

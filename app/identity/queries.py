@@ -6,9 +6,9 @@ from uuid import UUID
 import msgspec
 
 from app.identity.roles import DeviceKind, Platform, StaffRole
-from app.kernel.actor import Actor, ActorKind
+from app.kernel.actor import Actor
 from app.kernel.crypto import decrypt
-from app.kernel.database import fetch, fetch_one, fetch_value, query
+from app.kernel.database import fetch, fetch_one, query
 from app.kernel.errors import NotFound
 from app.kernel.http import PAGE_MAX
 
@@ -92,17 +92,6 @@ async def staff_logins(actor: Actor, *, limit: int, after: UUID | None) -> list[
         min(limit, PAGE_MAX),
     )
     return [msgspec.convert(dict(row), StaffLoginView) for row in rows]
-
-
-@query
-async def staff_role(actor: Actor) -> StaffRole | None:
-    """The role of the acting staff member; None for anybody else."""
-    if actor.kind is not ActorKind.STAFF:
-        return None
-    role = await fetch_value(
-        "SELECT role FROM staff_login WHERE staff_id = $1 AND disabled_at IS NULL", actor.id
-    )
-    return None if role is None else StaffRole(role)
 
 
 @query

@@ -57,3 +57,24 @@ class DeviceKind(StrEnum):
 class Platform(StrEnum):
     WECHAT = "wechat"
     ALIPAY = "alipay"
+
+
+class Role(StrEnum):
+    """Everybody whom the policy knows: staff roles, device kinds, an account's owner, a partner's system."""
+
+    DOCTOR = "doctor"
+    NURSE = "nurse"
+    PHARMACIST = "pharmacist"
+    TECHNICIAN = "technician"
+    CASHIER = "cashier"
+    REGISTRAR = "registrar"
+    SYSTEM_ADMIN = "system_admin"
+    SECURITY_ADMIN = "security_admin"
+    AUDIT_ADMIN = "audit_admin"
+    KIOSK = "kiosk"
+    HALL_DISPLAY = "hall_display"
+    BEDSIDE = "bedside"
+    NURSE_STATION = "nurse_station"
+    WINDOW_DISPLAY = "window_display"
+    ACCOUNT = "account"
+    PARTNER = "partner"

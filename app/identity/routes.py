@@ -23,19 +23,19 @@ class DeviceLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device_key: str
 
 
-@post("/oauth/token", status_code=200)
+@post("/oauth/token", permission="public", status_code=200)
 async def token(data: JSONBody[RedeemCode]) -> AccessToken:
     """Redeem an authorization code, once and within a minute."""
     return await redeem_code(code=data.code, verifier=data.code_verifier)
 
 
-@post("/oauth/device", status_code=200)
+@post("/oauth/device", permission="public", status_code=200)
 async def device_token(data: JSONBody[DeviceLogin]) -> AccessToken:
     """A short token for a device that knows its key."""
     return await log_in_device(device_id=data.device_id, device_key=data.device_key)
 
 
-@get("/.well-known/jwks.json", sync_to_thread=False)
+@get("/.well-known/jwks.json", permission="public", sync_to_thread=False)
 def jwks() -> dict[str, Any]:
     """The public keys that our tokens verify with."""
     return public_keys()

@@ -17,8 +17,8 @@ from app.identity.passwords import log_in_staff
 from app.identity.roles import FactorKind, KeyAlgorithm
 from app.identity.second_factor import Proof
 from app.identity.sessions import AccessToken
-from app.identity.signed_in import require_staff, signed_in
-from app.identity.step_up import recently_proved, require_proved_to_replace, step_up
+from app.identity.signed_in import signed_in
+from app.identity.step_up import require_proved_to_replace, step_up
 from app.identity.ukey import CHALLENGE_SECONDS, new_challenge, register_key
 from app.kernel.actor import Actor
 from app.kernel.http import AnyRequest
@@ -124,20 +124,20 @@ def login_challenge() -> ChallengeReply:
     return ChallengeReply(new_challenge(), CHALLENGE_SECONDS)
 
 
-@post("/step-up", status_code=200, permission="session.step_up", guards=[require_staff()])
+@post("/step-up", status_code=200, permission="session.step_up")
 async def prove_again(actor: NamedDependency[Actor], data: JSONBody[StepUpForm]) -> AccessToken:
     """A token whose `auth_time` is now. Repeating it proves again, so it needs no key."""
     return await step_up(actor, password=data.password, proof=data.proof())
 
 
-@post("/password", status_code=200, permission="password.change", guards=[require_staff()])
+@post("/password", status_code=200, permission="password.change")
 async def change_own(actor: NamedDependency[Actor], data: JSONBody[ChangePassword]) -> Changed:
     """A repetition fails, because the old password is no longer right: so it needs no key."""
     await change_password(actor, old=data.old_password, new=data.new_password, proof=data.proof())
     return Changed()
 
 
-@post("/second-factor/totp", status_code=200, permission="second_factor.enrol", guards=[require_staff()])
+@post("/second-factor/totp", status_code=200, permission="second_factor.enrol")
 async def enrol(request: AnyRequest, actor: NamedDependency[Actor]) -> EnrolmentReply:
     """A seed for the authenticator app, told once. A repetition tells a new one, so it needs no key."""
     await require_proved_to_replace(await signed_in(request))
@@ -145,23 +145,18 @@ async def enrol(request: AnyRequest, actor: NamedDependency[Actor]) -> Enrolment
     return EnrolmentReply(seed=made.seed, uri=made.uri, qr_svg=_drawn(made.uri))
 
 
-@post(
-    "/second-factor/totp/confirm", status_code=200, permission="second_factor.enrol", guards=[require_staff()]
-)
+@post("/second-factor/totp/confirm", status_code=200, permission="second_factor.enrol")
 async def confirm(actor: NamedDependency[Actor], data: JSONBody[FirstCode]) -> RecoveryCodesReply:
     """The enrolment counts from here on, and every session ends. Without its reply: renew the codes."""
     return RecoveryCodesReply(await confirm_enrolment(actor, code=data.otp))
 
 
-@post(
-    "/second-factor/recovery-codes", status_code=200, permission="session.step_up", guards=[require_staff()]
-)
-async def renew_codes(request: AnyRequest, actor: NamedDependency[Actor]) -> RecoveryCodesReply:
-    recently_proved(await signed_in(request))
+@post("/second-factor/recovery-codes", status_code=200, permission="second_factor.renew_codes")
+async def renew_codes(actor: NamedDependency[Actor]) -> RecoveryCodesReply:
     return RecoveryCodesReply(await renew_recovery_codes(actor))
 
 
-@post("/second-factor/keys", permission="second_factor.enrol", guards=[require_staff()])
+@post("/second-factor/keys", permission="second_factor.enrol")
 async def register(
     request: AnyRequest,
     actor: NamedDependency[Actor],

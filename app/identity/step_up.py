@@ -1,9 +1,8 @@
 """Who was here a while ago proves it anew before what a passer-by must not do (RFC 9470)."""
 
-from types import MappingProxyType
-
 import asyncpg
 
+from app.identity.limited import require_recent
 from app.identity.passwords import check_password
 from app.identity.proving import enrolled_factors, weigh
 from app.identity.second_factor import Proof
@@ -13,30 +12,14 @@ from app.identity.tokens import TOKEN_SECONDS, TokenRefused, issue_token
 from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.database import action, fetch_one, fetch_value, query
-from app.kernel.errors import DomainError, Unauthenticated
-
-STEP_UP_SECONDS = 120
-
-
-class StepUpRequired(Unauthenticated):
-    code = "step_up_required"
-    message = "此操作需要重新确认身份，请再次验证后继续。"
-    headers = MappingProxyType(
-        {"WWW-Authenticate": f'Bearer error="insufficient_user_authentication", max_age={STEP_UP_SECONDS}'}
-    )
-
-
-def recently_proved(signed_in: SignedIn, *, seconds: int = STEP_UP_SECONDS) -> None:
-    """Refuse unless the token says that its bearer proved who they are at most `seconds` ago."""
-    if clock.wall().timestamp() - signed_in.claims.auth_time > seconds:
-        raise StepUpRequired
+from app.kernel.errors import DomainError
 
 
 async def require_proved_to_replace(signed_in: SignedIn) -> None:
     """A first factor is enrolled with the login alone; replacing or adding one needs a fresh proof."""
     assert signed_in.actor.id is not None
     if await enrolled_factors(signed_in.actor, staff_id=signed_in.actor.id):
-        recently_proved(signed_in)
+        require_recent(signed_in.claims.auth_time)
 
 
 async def step_up(actor: Actor, *, password: str | None, proof: Proof | None) -> AccessToken:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from app.identity.step_up import STEP_UP_SECONDS, StepUpRequired
+from app.identity.limited import STEP_UP_SECONDS, StepUpRequired
 from app.inpatient.rules import pause_after
 from app.inpatient.tables import AdmissionStatus
 from app.inpatient.wristbands import wristband_hash

@@ -10,7 +10,6 @@ from litestar.params import FromPath, JSONBody
 
 from app.identity.queries import StaffLoginView, staff_login
 from app.identity.roles import StaffRole
-from app.identity.signed_in import require_staff
 from app.identity.staff_admin import create_login
 from app.kernel.actor import Actor
 from app.kernel.errors import Unauthenticated
@@ -45,33 +44,29 @@ class Windows(msgspec.Struct, frozen=True):
     items: list[WindowView]
 
 
-@get("/me")
+@get("/me", permission="staff.read_self")
 async def me(actor: NamedDependency[Actor]) -> StaffView:
     if actor.id is None:
         raise Unauthenticated
     return await staff_member(actor, staff_id=actor.id)
 
 
-@get("/departments")
+@get("/departments", permission="organization.read")
 async def list_departments(actor: NamedDependency[Actor]) -> Departments:
     return Departments(await departments(actor))
 
 
-@get("/departments/{department_id:uuid}/rooms")
+@get("/departments/{department_id:uuid}/rooms", permission="organization.read")
 async def list_rooms(actor: NamedDependency[Actor], department_id: FromPath[UUID]) -> Rooms:
     return Rooms(await rooms_of(actor, department_id=department_id))
 
 
-@get("/windows/{kind:str}")
+@get("/windows/{kind:str}", permission="organization.read")
 async def list_windows(actor: NamedDependency[Actor], kind: FromPath[WindowKind]) -> Windows:
     return Windows(await windows_of(actor, kind=kind))
 
 
-@post(
-    "/staff-members/{staff_id:uuid}/login",
-    permission="login.create",
-    guards=[require_staff(StaffRole.SECURITY_ADMIN)],
-)
+@post("/staff-members/{staff_id:uuid}/login", permission="login.create")
 async def add_login(
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -86,6 +81,5 @@ async def add_login(
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff()],
     route_handlers=[me, list_departments, list_rooms, list_windows, add_login],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.identity.step_up import StepUpRequired
+from app.identity.limited import StepUpRequired
 from app.inpatient.admission import replace_wristband
 from app.inpatient.bedside import (
     BedsideLocked,

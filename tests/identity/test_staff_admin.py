@@ -328,3 +328,16 @@ def test_a_one_time_password_is_new_each_time_and_good_enough() -> None:
     assert len(made) == 50
     assert {len(password) for password in made} == {19}
     assert msgspec.json.encode(sorted(made)).isascii()
+
+
+@pytest.mark.parametrize("path", ["role", "password", "second-factor/reset"])
+async def test_an_open_screen_gives_nobody_a_way_in(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    headers, staff_id = await make.staff_headers(role="security_admin"), await login()
+    later = clock.wall() + timedelta(seconds=125)
+    monkeypatch.setattr(clock, "wall", lambda: later)
+    body = {"role": "nurse"} if path == "role" else {}
+    reply = await client.post(f"{STAFF}/logins/{staff_id}/{path}", headers=headers, json=body)
+    assert refusal(reply) == (401, "step_up_required")
+    assert (await client.get(f"{STAFF}/logins", headers=headers)).status_code == 200

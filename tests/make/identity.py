@@ -32,12 +32,12 @@ async def account_actor() -> Actor:
     return Actor(kind=ActorKind.ACCOUNT, id=await account(), channel="mini_program")
 
 
-def staff_actor(staff_id: UUID) -> Actor:
-    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff")
+def staff_actor(staff_id: UUID, *, role: str = "doctor") -> Actor:
+    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff", role=role)
 
 
-def device_actor(device_id: UUID) -> Actor:
-    return Actor(kind=ActorKind.DEVICE, id=device_id, channel="kiosk")
+def device_actor(device_id: UUID, *, kind: str = "kiosk") -> Actor:
+    return Actor(kind=ActorKind.DEVICE, id=device_id, channel=kind, role=kind)
 
 
 async def staff_login(

@@ -122,7 +122,7 @@ async def test_streams_of_strangers_are_refused(hospital: Hospital) -> None:
     account = await identity.account_token()
     display = await identity.device_token(kind="hall_display", place_id=place.zone_id)
     station = (await inpatient.bearer(
-        await inpatient.device(kind="nurse_station", place_kind="ward", place_id=ward.id), role=""
+        await inpatient.device(kind="nurse_station", place_kind="ward", place_id=ward.id)
     ))["Authorization"].removeprefix("Bearer ")  # fmt: skip
     for token, stream in [
         (account, account_inbox(await identity.account())),
