@@ -141,6 +141,17 @@ def clock(at: datetime) -> None:
     click.echo(f"业务时钟已调到 {at.isoformat()}(比真实时间快 {offset})")
 
 
+@main.command("security-admin")
+@click.argument("login_name")
+@click.argument("name")
+def security_admin(login_name: str, name: str) -> None:
+    """Make one of the first two security administrators; everybody else's login they make themselves."""
+    environment.join_running_hospital()
+    from app.imports import security_admin as room
+
+    click.echo(asyncio.run(room.make(login_name, name)))
+
+
 @main.command("import")
 @click.argument("kind", type=click.Choice(["icd10", "catalog", "schedule"]))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))

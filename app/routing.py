@@ -7,6 +7,7 @@ from app.billing import notice_routes as pay_notices
 from app.billing import routes as billing
 from app.catalog import routes as catalog
 from app.clock_routes import router as clock_router
+from app.identity import login_routes
 from app.identity import oauth_routes as oauth
 from app.identity import routes as identity
 from app.identity import staff_routes as staff_login
@@ -57,6 +58,7 @@ STAFF: list[ControllerRouterHandler] = [
     pharmacy.router,
     queueing.router,
     staff_login.router,
+    login_routes.router,
 ]
 
 CHANNELS: list[ControllerRouterHandler] = [

@@ -73,6 +73,16 @@ LOGINS = [
     *permit("password.change", each(STAFF, NONE)),
     *permit("second_factor.enrol", each(STAFF, NONE)),
     *permit("second_factor.renew_codes", each(STAFF, NONE), step_up=True),
+    *permit("login.list", {SECURITY_ADMIN: NONE}),
+    *permit("login.unlock", {SECURITY_ADMIN: NONE}),
+    *permit("login.disable", {SECURITY_ADMIN: NONE}),
+    *permit("login.request_change", {SECURITY_ADMIN: NONE}),
+    # What gives somebody a way in is not done at a screen that was left open.
+    *permit("login.create", {SECURITY_ADMIN: NONE}, step_up=True),
+    *permit("login.set_role", {SECURITY_ADMIN: NONE}, step_up=True),
+    *permit("login.reset_password", {SECURITY_ADMIN: NONE}, step_up=True),
+    *permit("login.reset_second_factor", {SECURITY_ADMIN: NONE}, step_up=True),
+    *permit("login.approve_change", {SECURITY_ADMIN: NONE}, step_up=True),
 ]
 
 PERSONS = [

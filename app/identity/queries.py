@@ -1,14 +1,16 @@
 """What others may ask about logins and devices."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from app.identity.roles import DeviceKind, Platform
+from app.identity.roles import DeviceKind, Platform, StaffRole
 from app.kernel.actor import Actor
 from app.kernel.crypto import decrypt
 from app.kernel.database import fetch, fetch_one, query
 from app.kernel.errors import NotFound
+from app.kernel.http import PAGE_MAX
 
 DEVICES_MAX = 100
 
@@ -48,6 +50,48 @@ async def devices_at(actor: Actor, *, place_id: UUID, kind: DeviceKind | None = 
         DEVICES_MAX,
     )
     return [msgspec.convert(dict(row), DeviceView) for row in rows]
+
+
+class LoginNotFound(NotFound):
+    code = "login_not_found"
+    message = "没有找到该登录账号，请核对后重试。"
+
+
+class StaffLoginView(msgspec.Struct, frozen=True, kw_only=True):
+    staff_id: UUID
+    login_name: str
+    role: StaffRole
+    locked_until: datetime | None
+    one_time_until: datetime | None
+    disabled_at: datetime | None
+    has_second_factor: bool
+
+
+STAFF_LOGIN = (
+    "SELECT l.staff_id, l.login_name, l.role, l.locked_until, l.one_time_until, l.disabled_at,"
+    " EXISTS (SELECT FROM totp_seed t WHERE t.staff_id = l.staff_id AND t.seed IS NOT NULL) OR EXISTS"
+    " (SELECT FROM signing_key k WHERE k.staff_id = l.staff_id AND k.ended_at IS NULL) AS has_second_factor"
+    " FROM staff_login l"
+)
+
+
+@query
+async def staff_login(actor: Actor, *, staff_id: UUID) -> StaffLoginView:
+    row = await fetch_one(f"{STAFF_LOGIN} WHERE l.staff_id = $1", staff_id)
+    if row is None:
+        raise LoginNotFound(staff_id=staff_id)
+    return msgspec.convert(dict(row), StaffLoginView)
+
+
+@query
+async def staff_logins(actor: Actor, *, limit: int, after: UUID | None) -> list[StaffLoginView]:
+    """All logins, disabled ones too."""
+    rows = await fetch(
+        f"{STAFF_LOGIN} WHERE ($1::uuid IS NULL OR l.staff_id > $1) ORDER BY l.staff_id LIMIT $2",
+        after,
+        min(limit, PAGE_MAX),
+    )
+    return [msgspec.convert(dict(row), StaffLoginView) for row in rows]
 
 
 @query

@@ -25,7 +25,7 @@ from app.kernel.http import AnyRequest
 from app.kernel.idempotency import Command, once
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
-Label = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]{1,60}$")]
 
 
 class KeyAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +51,7 @@ class Proofs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class StaffLoginForm(Proofs, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    login_name: str
+    login_name: Name
     password: str
     code_challenge: str
 
@@ -72,7 +72,7 @@ class FirstCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RegisterKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     algorithm: KeyAlgorithm
     public_key: Text
-    label: Label
+    label: Name
     challenge: Text
     signature: Text
 

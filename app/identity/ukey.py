@@ -88,9 +88,11 @@ def verifies(algorithm: KeyAlgorithm, *, public_key: str, signature: str, messag
 
 
 def _decode(text: str) -> bytes:
-    """Nothing for what is no base64url: an empty key or signature verifies nothing."""
+    """Nothing for what is no strict base64url: an empty key or signature verifies nothing."""
+    if len(text) > TEXT_MAX:
+        return b""
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if len(text) <= TEXT_MAX else b""
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
 

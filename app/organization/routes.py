@@ -1,14 +1,19 @@
-"""Who I am and where things are, for the desks."""
+"""Who I am and where things are, for the desks; and who of the staff gets a login."""
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Router, get
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
+from app.identity.queries import StaffLoginView, staff_login
+from app.identity.roles import StaffRole
+from app.identity.staff_admin import create_login
 from app.kernel.actor import Actor
 from app.kernel.errors import Unauthenticated
+from app.kernel.idempotency import Command, once
 from app.organization.queries import (
     DepartmentView,
     RoomView,
@@ -20,6 +25,11 @@ from app.organization.queries import (
     windows_of,
 )
 from app.organization.tables import WindowKind
+
+
+class CreateLogin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    login_name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{2,59}$")]
+    role: StaffRole
 
 
 class Departments(msgspec.Struct, frozen=True):
@@ -56,7 +66,20 @@ async def list_windows(actor: NamedDependency[Actor], kind: FromPath[WindowKind]
     return Windows(await windows_of(actor, kind=kind))
 
 
+@post("/staff-members/{staff_id:uuid}/login", permission="login.create")
+async def add_login(
+    actor: NamedDependency[Actor],
+    asked: NamedDependency[Command],
+    staff_id: FromPath[UUID],
+    data: JSONBody[CreateLogin],
+) -> StaffLoginView:
+    """A login for somebody of the staff. Its one-time password is asked for next."""
+    await staff_member(actor, staff_id=staff_id)
+    await once(asked, create_login, actor, staff_id=staff_id, login_name=data.login_name, role=data.role)
+    return await staff_login(actor, staff_id=staff_id)
+
+
 router = Router(
     path="/api/staff/v1",
-    route_handlers=[me, list_departments, list_rooms, list_windows],
+    route_handlers=[me, list_departments, list_rooms, list_windows, add_login],
 )

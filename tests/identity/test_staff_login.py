@@ -223,3 +223,8 @@ async def test_a_one_time_password_must_be_changed_and_expires(client: httpx.Asy
     late = await tries(client, name, otp=make.otp(seed, aside=1))
     assert refusal(late) == (401, "one_time_password_expired")
     assert refusal(await tries(client, name, "wrong-password")) == REFUSED
+
+
+@pytest.mark.parametrize("name", ["", "x" * 61, "doctor\0"])
+async def test_what_is_no_login_name_is_malformed(client: httpx.AsyncClient, name: str) -> None:
+    assert refusal(await tries(client, name)) == (400, "malformed")

@@ -74,6 +74,10 @@ def otp(seed: str, *, aside: int = 0) -> str:
     return code_of(seed, step_at(clock.wall()) + aside)
 
 
+async def staff_headers(*, role: str = "doctor", staff_id: UUID | None = None) -> dict[str, str]:
+    return bearer(await staff_token(role=role, staff_id=staff_id))
+
+
 async def device(
     *, kind: str = "kiosk", place_kind: str = "zone", place_id: UUID | None = None
 ) -> tuple[UUID, str]:
