@@ -205,6 +205,7 @@ async def test_a_bad_token_is_counted_by_its_address_and_refused_by_the_route(bo
         ("POST", HOLD, Group.HOLD),
         ("POST", "/api/mini-program/v1/bills/{bill_id}/payments", Group.PAY),
         ("POST", "/api/bedside/v1/deposit/top-ups", Group.PAY),
+        ("POST", "/api/mini-program/v1/persons", Group.IDENTIFY),
         ("POST", "/api/kiosk/v1/identify", Group.IDENTIFY),
         ("POST", "/api/bedside/v1/unlock", Group.IDENTIFY),
         ("POST", "/rt/tickets", Group.TICKET),

@@ -20,7 +20,7 @@ class Group(StrEnum):
     LOGIN = "login"
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     ENROL = "enrol"
-    IDENTIFY = "identify"
+    IDENTIFY = "identify"  # where numbers, cards or codes of people could be guessed
     HOLD = "hold"
     PAY = "pay"
     NOTICE = "notice"
@@ -43,10 +43,10 @@ class Who(StrEnum):
 
 
 LIMITS: Mapping[Group, Mapping[Who, Rate]] = {
-    Group.LOGIN: {Who.ADDRESS: Rate(30, 20)},
+    Group.LOGIN: {Who.ADDRESS: Rate(30, 20), Who.STAFF: Rate(12, 8)},
     Group.TOKEN: {Who.ADDRESS: Rate(120, 60), Who.CLIENT: Rate(60, 30)},
     Group.ENROL: {Who.ADDRESS: Rate(10, 10), Who.STAFF: Rate(30, 20)},
-    Group.IDENTIFY: {Who.ADDRESS: Rate(60, 30), Who.DEVICE: Rate(30, 15)},
+    Group.IDENTIFY: {Who.ADDRESS: Rate(60, 30), Who.ACCOUNT: Rate(12, 8), Who.DEVICE: Rate(30, 15)},
     Group.HOLD: {
         Who.ADDRESS: Rate(30, 20),
         Who.NUMBER: Rate(6, 4),
@@ -103,17 +103,22 @@ ROUTES: tuple[tuple[str, str, Group], ...] = (
     ("GET", "/metrics", Group.FREE),
     ("*", "/ui/assets*", Group.FREE),
     ("*", "/pay/notify/*", Group.NOTICE),
-    ("POST", "/api/staff/v1/login*", Group.LOGIN),
+    ("POST", "/api/staff/v1/login", Group.LOGIN),
+    ("POST", "/api/staff/v1/login/*", Group.LOGIN),
+    ("POST", "/api/staff/v1/step-up", Group.LOGIN),
+    ("POST", "/api/staff/v1/password", Group.LOGIN),
     ("POST", "/api/mini-program/v1/login", Group.LOGIN),
-    ("*", "/oauth/authorize*", Group.LOGIN),
-    ("POST", "/oauth/enrol*", Group.ENROL),
-    ("POST", "/api/staff/v1/enrol*", Group.ENROL),
+    ("*", "/oauth/authorize", Group.LOGIN),
+    ("POST", "/oauth/device/enrol", Group.ENROL),
+    ("POST", "/api/staff/v1/devices/enrolments", Group.ENROL),
     ("POST", "/oauth/*", Group.TOKEN),
     ("POST", "/rt/tickets", Group.TICKET),
     ("POST", "/api/mini-program/v1/appointments", Group.HOLD),
     ("POST", "/api/kiosk/v1/appointments", Group.HOLD),
     ("POST", "/api/mini-program/v1/bills/{bill_id}/payments", Group.PAY),
     ("POST", "/api/bedside/v1/deposit/top-ups", Group.PAY),
+    ("POST", "/api/mini-program/v1/persons", Group.IDENTIFY),
+    ("POST", "/api/mini-program/v1/invitations/accept", Group.IDENTIFY),
     ("POST", "/api/kiosk/v1/identify", Group.IDENTIFY),
     ("POST", "/api/bedside/v1/unlock", Group.IDENTIFY),
 )

@@ -245,22 +245,26 @@ def test_a_command_without_a_hospital_says_so_with_exit_code_one():
 @pytest.mark.usefixtures("bare_environment")
 def test_a_command_in_another_terminal_finds_the_running_hospital(data: Path):
     run = environment.Run(
-        pid=1, instance="i", address="a", database_url="postgresql://x", redis_url="redis://y"
+        pid=1,
+        instance="i",
+        address="a",
+        database_url="postgresql://localhost/x",
+        redis_url="redis://localhost/1",
     )
     with hold(data):
         environment.tell(data, run)
         environment.join_running_hospital()
-        assert settings().database_url == "postgresql://x"
-        assert settings().redis_url == "redis://y"
+        assert settings().database_url == "postgresql://localhost/x"
+        assert settings().redis_url == "redis://localhost/1"
         assert settings().demo
 
 
 @pytest.mark.usefixtures("bare_environment")
 def test_a_given_database_is_not_replaced(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("DATABASE_URL", "postgresql://given")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/given")
     settings.cache_clear()
     environment.join_running_hospital()
-    assert settings().database_url == "postgresql://given"
+    assert settings().database_url == "postgresql://localhost/given"
 
 
 def test_a_broken_configuration_is_told_in_one_sentence(kept: Path):

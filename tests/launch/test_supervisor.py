@@ -211,7 +211,7 @@ def test_a_service_that_cannot_start_stops_the_start_with_its_reason(start: Star
 
 
 def test_given_servers_replace_the_embedded_ones(start: Start, data: Path):
-    given = {"DATABASE_URL": "postgresql://elsewhere/db", "REDIS_URL": "redis://elsewhere/0"}
+    given = {"DATABASE_URL": "postgresql://localhost:1/db", "REDIS_URL": "redis://localhost:1/0"}
     hospital = start(fresh=True, **given).ready()
     assert hospital.told().database_url == given["DATABASE_URL"]
     assert {"postgres", "valkey-server"}.isdisjoint(hospital.family())
