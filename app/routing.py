@@ -7,10 +7,12 @@ from app.billing import notice_routes as pay_notices
 from app.billing import routes as billing
 from app.catalog import routes as catalog
 from app.clock_routes import router as clock_router
+from app.identity import device_routes as device_door
 from app.identity import routes as identity
 from app.inpatient import routes as inpatient
 from app.laboratory import routes as laboratory
 from app.orders import routes as orders
+from app.organization import device_routes as devices
 from app.organization import routes as organization
 from app.outpatient import routes as outpatient
 from app.pages import pages_router
@@ -40,6 +42,7 @@ STAFF: list[ControllerRouterHandler] = [
     billing.router,
     catalog.router,
     clock_router,
+    devices.router,
     inpatient.router,
     laboratory.router,
     orders.router,
@@ -72,6 +75,7 @@ def routers() -> list[ControllerRouterHandler]:
         *STAFF,
         *CHANNELS,
         identity.router,
+        device_door.router,
         pay_notices.router,
         tickets.router,
         realtime,

@@ -17,6 +17,7 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
+    ROOT / "app/identity/identity.sql",
     ROOT / "app/patients/patients.sql",
     ROOT / "app/encounters/encounters.sql",
     ROOT / "app/alerts/alerts.sql",

@@ -30,7 +30,7 @@ async def test_a_ticket_lets_in_once(hospital: Hospital) -> None:
     first = hospital.client(account_inbox(account_id))
     await first.connect(ticket)
     welcome = await first.has("welcome")
-    assert welcome["hb"] == 15
+    assert welcome["hb"] == 12
     assert [(s["s"], s["head"], s["mode"]) for s in welcome["streams"]] == [
         (account_inbox(account_id), 0, "snapshot")
     ]
@@ -123,7 +123,7 @@ async def test_streams_of_strangers_are_refused(hospital: Hospital) -> None:
     display = await identity.device_token(kind="hall_display", place_id=place.zone_id)
     station = (await inpatient.bearer(
         await inpatient.device(kind="nurse_station", place_kind="ward", place_id=ward.id), role=""
-    ))["Authorization"].removeprefix("Bearer ")  # fmt: skip
+    ))["Authorization"].partition(" ")[2]  # fmt: skip
     for token, stream in [
         (account, account_inbox(await identity.account())),
         (account, zone_queue(place.zone_id)),
