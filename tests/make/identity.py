@@ -92,10 +92,14 @@ async def device_token(*, kind: str = "kiosk", place_id: UUID | None = None) -> 
     return await token(ActorKind.DEVICE, device_id, channel=kind, role=kind)
 
 
-async def token(kind: ActorKind, actor_id: UUID, *, channel: str, role: str = "") -> str:
-    """Of a device made here: `bearer` names it, and the test clients sign with its key."""
+async def token(
+    kind: ActorKind, actor_id: UUID, *, channel: str, role: str = "", auth_version: int = 1
+) -> str:
+    """A device's is bound to its key: send it by `bearer`, and the test clients sign."""
     jkt = KEYS[actor_id].thumbprint if kind is ActorKind.DEVICE else ""
-    login = Login(kind=kind, id=actor_id, channel=channel, role=role, auth_version=1, key_thumbprint=jkt)
+    login = Login(
+        kind=kind, id=actor_id, channel=channel, role=role, auth_version=auth_version, key_thumbprint=jkt
+    )
     _, opened = await open_session(system("test"), login=login)
     return opened.access_token
 
