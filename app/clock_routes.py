@@ -7,8 +7,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from app.identity.roles import StaffRole
-from app.identity.signed_in import require_staff
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import query
@@ -28,13 +26,13 @@ async def business_time(actor: Actor) -> BusinessTime:
     return BusinessTime(await clock.now())
 
 
-@get("/clock", guards=[require_staff()])
+@get("/clock", permission="clock.read")
 async def read_clock(actor: NamedDependency[Actor]) -> BusinessTime:
     """What time it is for appointments, days and deadlines."""
     return await business_time(actor)
 
 
-@post("/clock", guards=[require_staff(StaffRole.ADMIN)])
+@post("/clock", permission="clock.move")
 async def set_clock(actor: NamedDependency[Actor], data: JSONBody[MoveClock]) -> BusinessTime:
     """Move it forward. Repeating the same move is refused and changes nothing, so it needs no key."""
     await clock.move_clock(actor, to=data.at)

@@ -1,7 +1,8 @@
 """How a process writes its log: one JSON object a line on standard error, and no library's chatter.
 
 Libraries log addresses with what stands in them, a login code or a merchant's secret; so only their
-warnings pass.
+warnings pass. What somebody typed may still reach an error's text: in every line the numbers of
+persons are masked.
 """
 
 import logging
@@ -9,9 +10,19 @@ import sys
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, WrappedLogger
+
+from app.patients.masking import mask_text
 
 # Lines only: structlog's own choice adds the variables of every frame, and with them the patients.
 TRACEBACK = ExceptionDictTransformer(show_locals=False)
+
+
+_render = structlog.processors.JSONRenderer(ensure_ascii=False)
+
+
+def _as_line(logger: WrappedLogger, method: str, said: EventDict) -> str:
+    return mask_text(str(_render(logger, method, said)))
 
 
 def configure_logs() -> None:
@@ -23,7 +34,7 @@ def configure_logs() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(TRACEBACK),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            _as_line,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

@@ -7,13 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.billing.channels import close_channels
-from app.identity.signed_in import current_actor, current_token_exp
+from app.identity.policy import PUBLIC
+from app.identity.signed_in import current_actor, current_token_exp, enforce_policy
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
 from app.kernel.errors import DomainError, Forbidden
@@ -21,6 +22,7 @@ from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
 from app.routing import routers
+from app.veil import Veiled
 from notifications.hub import HUB
 
 READY_SECONDS_MAX = 2.0
@@ -34,13 +36,13 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
 
 
-@get("/healthz", sync_to_thread=False, include_in_schema=False)
+@get("/healthz", permission="public", sync_to_thread=False, include_in_schema=False)
 def healthz() -> dict[str, str]:
     """Alive: the event loop answers."""
     return {"status": "alive"}
 
 
-@get("/readyz", include_in_schema=False)
+@get("/readyz", permission="public", include_in_schema=False)
 async def readyz() -> Response[Readiness]:
     """Ready: the database answers and the hub has looked at it lately."""
     database = await database_answers()
@@ -65,7 +67,7 @@ async def _ask(actor: Any) -> int:
     return await fetch_value("SELECT 1")
 
 
-@get("/metrics", sync_to_thread=False, include_in_schema=False)
+@get("/metrics", permission="public", sync_to_thread=False, include_in_schema=False)
 def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Prometheus figures, for this machine only."""
     if request.client is None or request.client.host not in LOOPBACK:
@@ -95,14 +97,20 @@ def build() -> Litestar:
     return Litestar(
         route_handlers=[healthz, readyz, metrics, *routers()],
         lifespan=[lifespan],
+        guards=[enforce_policy],
         exception_handlers=EXCEPTION_HANDLERS,
+        response_class=Veiled,
         dependencies={
             "actor": Provide(current_actor),
             "token_exp": Provide(current_token_exp),
             "asked": Provide(request_command),
         },
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=OpenAPIConfig(title="就医 Jiuyi", version="1", path="/schema"),
+        openapi_config=OpenAPIConfig(
+            title="就医 Jiuyi",
+            version="1",
+            openapi_router=Router(path="/schema", route_handlers=[], opt={"permission": PUBLIC}),
+        ),
         logging_config=None,  # the process decides: app/logs.py
     )
 

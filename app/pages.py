@@ -8,6 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.static_files import create_static_files_router
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
+from app.identity.policy import PUBLIC
+
 BUILT_PAGES = Path(__file__).parent / "static" / "web"
 SCREENS = ("display", "kiosk")
 PAGE_HEADERS = {
@@ -39,6 +41,7 @@ def pages_router(built: Path = BUILT_PAGES) -> Router:
         path="/ui",
         route_handlers=[*screens, assets],
         response_headers={"X-Content-Type-Options": "nosniff"},
+        opt={"permission": PUBLIC},
     )
 
 

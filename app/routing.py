@@ -9,6 +9,7 @@ from app.catalog import routes as catalog
 from app.clock_routes import router as clock_router
 from app.identity import device_routes as device_door
 from app.identity import routes as identity
+from app.identity import staff_routes as staff_login
 from app.inpatient import routes as inpatient
 from app.laboratory import routes as laboratory
 from app.orders import routes as orders
@@ -51,6 +52,7 @@ STAFF: list[ControllerRouterHandler] = [
     patients.router,
     pharmacy.router,
     queueing.router,
+    staff_login.router,
 ]
 
 CHANNELS: list[ControllerRouterHandler] = [

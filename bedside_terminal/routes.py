@@ -14,11 +14,13 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.alerts.queries import alert_view
 from app.billing.payments import submit_attempt
-from app.identity.signed_in import require_device
 from app.inpatient.bedside import (
     IDLE,
+    PROOF_LASTS,
     BedsideStay,
     lock_bedside,
+    prove_bedside,
+    require_fresh_proof,
     unlock_bedside,
     use_bedside,
 )
@@ -60,6 +62,7 @@ class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
 
 class SessionReply(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
+    proved_until: datetime  # until when money and results need no new proof
     stay: BedsideView
 
 
@@ -96,7 +99,7 @@ async def open_session(request: AnyRequest, actor: NamedDependency[Actor]) -> Be
     return await use_bedside(actor, token=request.headers.get(SESSION_HEADER, ""))
 
 
-@post("/unlock", status_code=200)
+@post("/unlock", permission="bedside.unlock", status_code=200)
 async def unlock(actor: NamedDependency[Actor], data: JSONBody[Unlock]) -> Unlocked:
     """Open the terminal by its own bed's wristband and the last 6 of the ID."""
     opened = await unlock_bedside(actor, wristband=data.wristband, id_last6=data.id_last6)
@@ -107,19 +110,34 @@ async def unlock(actor: NamedDependency[Actor], data: JSONBody[Unlock]) -> Unloc
     )
 
 
-@get("/session", dependencies={"stay": Provide(open_session)})
+@get("/session", permission="bedside.read", dependencies={"stay": Provide(open_session)})
 async def read_session(actor: NamedDependency[Actor], stay: NamedDependency[BedsideStay]) -> SessionReply:
-    view = await bedside_view(actor, admission_id=stay.admission_id)
-    return SessionReply(expires_at=stay.expires_at, stay=view)
+    return await _session(actor, stay)
 
 
-@post("/lock", status_code=200)
+@post("/prove", permission="bedside.prove", status_code=200)
+async def prove(request: AnyRequest, actor: NamedDependency[Actor], data: JSONBody[Unlock]) -> SessionReply:
+    """Wristband and digits again, before money or results. Repeating it proves again: it needs no key."""
+    token = request.headers.get(SESSION_HEADER, "")
+    stay = await prove_bedside(actor, token=token, wristband=data.wristband, id_last6=data.id_last6)
+    return await _session(actor, stay)
+
+
+async def _session(actor: Actor, stay: BedsideStay) -> SessionReply:
+    return SessionReply(
+        expires_at=stay.expires_at,
+        proved_until=stay.proved_at + PROOF_LASTS,
+        stay=await bedside_view(actor, admission_id=stay.admission_id),
+    )
+
+
+@post("/lock", permission="bedside.lock", status_code=200)
 async def lock(actor: NamedDependency[Actor], asked: NamedDependency[Command]) -> Locked:
     await once(asked, lock_bedside, actor)
     return Locked()
 
 
-@get("/fees/today", dependencies={"stay": Provide(open_session)})
+@get("/fees/today", permission="bedside.read", dependencies={"stay": Provide(open_session)})
 async def read_fees(
     actor: NamedDependency[Actor],
     stay: NamedDependency[BedsideStay],
@@ -129,19 +147,20 @@ async def read_fees(
     return await fees_of_day(actor, encounter_id=stay.encounter_id, limit=limit, after=after)
 
 
-@get("/deposit", dependencies={"stay": Provide(open_session)})
+@get("/deposit", permission="bedside.read", dependencies={"stay": Provide(open_session)})
 async def read_deposit(actor: NamedDependency[Actor], stay: NamedDependency[BedsideStay]) -> DepositView:
     return await deposit_of_stay(actor, encounter_id=stay.encounter_id)
 
 
-@post("/deposit/top-ups", dependencies={"stay": Provide(open_session)})
+@post("/deposit/top-ups", permission="bedside.pay", dependencies={"stay": Provide(open_session)})
 async def start(
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
     stay: NamedDependency[BedsideStay],
     data: JSONBody[StartTopUp],
 ) -> TopUpReply:
-    """A dynamic QR that anybody may pay; the deposit goes back to whoever did."""
+    """A dynamic QR that anybody may pay; the deposit goes back to whoever did. Wants a fresh proof."""
+    require_fresh_proof(stay)
     attempt_id = await once(
         asked,
         start_top_up,
@@ -156,7 +175,7 @@ async def start(
     return await _top_up(actor, stay, attempt_id)
 
 
-@get("/top-ups/{attempt_id:uuid}", dependencies={"stay": Provide(open_session)})
+@get("/top-ups/{attempt_id:uuid}", permission="bedside.read", dependencies={"stay": Provide(open_session)})
 async def read_top_up(
     actor: NamedDependency[Actor], stay: NamedDependency[BedsideStay], attempt_id: FromPath[UUID]
 ) -> TopUpReply:
@@ -176,7 +195,7 @@ async def _top_up(actor: Actor, stay: BedsideStay, attempt_id: UUID) -> TopUpRep
     )
 
 
-@post("/nurse-calls")
+@post("/nurse-calls", permission="nurse_call.raise")
 async def call(actor: NamedDependency[Actor], asked: NamedDependency[Command]) -> NurseCall:
     """Call the nurse, locked or not; pressed again, it is the same call."""
     alert_id = await once(asked, call_nurse, actor)
@@ -191,10 +210,10 @@ async def call(actor: NamedDependency[Actor], asked: NamedDependency[Command]) -
 
 router = Router(
     path="/api/bedside/v1",
-    guards=[require_device("bedside")],
     route_handlers=[
         unlock,
         read_session,
+        prove,
         lock,
         read_fees,
         read_deposit,

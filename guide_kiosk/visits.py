@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from app.identity.queries import device
-from app.identity.signed_in import require_device
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import query
@@ -99,7 +98,7 @@ class Identified(msgspec.Struct, frozen=True, kw_only=True):
     visits: list[VisitReply]
 
 
-@get("/me", guards=[require_device()])
+@get("/me", permission="device.read_self")
 async def me(actor: NamedDependency[Actor]) -> Me:
     """Any device learns where it stands and what it may listen to."""
     if actor.id is None:
@@ -121,7 +120,7 @@ async def business_time(actor: Actor) -> datetime:
     return await clock.now()
 
 
-@post("/identify", status_code=200, guards=[require_device("kiosk")])
+@post("/identify", permission="kiosk.identify", status_code=200)
 async def who_is_there(data: JSONBody[Identify], actor: NamedDependency[Actor]) -> Identified:
     """A login of 90 seconds: like every login it takes no Idempotency-Key."""
     visitor = await identify(actor, kind=data.kind, value=data.value)
@@ -133,7 +132,7 @@ async def who_is_there(data: JSONBody[Identify], actor: NamedDependency[Actor]) 
     )
 
 
-@post("/check-ins", status_code=200, guards=[require_device("kiosk")])
+@post("/check-ins", permission="kiosk.check_in", status_code=200)
 async def check_in_here(
     data: JSONBody[CheckIn], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> TicketReply:

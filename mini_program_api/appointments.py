@@ -9,7 +9,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.identity.signed_in import require_account
 from app.kernel.actor import Actor
 from app.kernel.idempotency import Command, once
 from app.outpatient.booking import cancel_appointment, hold_appointment
@@ -73,7 +72,7 @@ def reply(found: AppointmentView, *, with_code: bool = False) -> AppointmentRepl
     )
 
 
-@post("/appointments", status_code=201)
+@post("/appointments", permission="appointment.book", status_code=201)
 async def hold(
     data: JSONBody[HoldForm], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> AppointmentReply:
@@ -88,7 +87,7 @@ async def hold(
     return reply(await appointment_view(actor, appointment_id=appointment_id))
 
 
-@get("/appointments")
+@get("/appointments", permission="appointment.read")
 async def list_appointments(
     actor: NamedDependency[Actor],
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
@@ -99,12 +98,12 @@ async def list_appointments(
     return Appointments([reply(appointment) for appointment in found], more)
 
 
-@get("/appointments/{appointment_id:uuid}")
+@get("/appointments/{appointment_id:uuid}", permission="appointment.read")
 async def detail(actor: NamedDependency[Actor], appointment_id: FromPath[UUID]) -> AppointmentReply:
     return reply(await appointment_view(actor, appointment_id=appointment_id), with_code=True)
 
 
-@post("/appointments/{appointment_id:uuid}/bill", status_code=200)
+@post("/appointments/{appointment_id:uuid}/bill", permission="appointment.pay", status_code=200)
 async def start_payment(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], appointment_id: FromPath[UUID]
 ) -> BillReply:
@@ -113,7 +112,7 @@ async def start_payment(
     return BillReply(bill_id=bill_id)
 
 
-@post("/appointments/{appointment_id:uuid}/cancel", status_code=200)
+@post("/appointments/{appointment_id:uuid}/cancel", permission="appointment.cancel", status_code=200)
 async def cancel(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], appointment_id: FromPath[UUID]
 ) -> AppointmentReply:
@@ -123,6 +122,5 @@ async def cancel(
 
 router = Router(
     path="/api/mini-program/v1",
-    guards=[require_account],
     route_handlers=[hold, list_appointments, detail, start_payment, cancel],
 )

@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.billing.queries import BillSummary, BillView, ChargeView, bill_view, bills_seen_by
-from app.identity.signed_in import require_account
 from app.kernel.actor import Actor
 from app.kernel.money import yuan
 
@@ -73,7 +72,7 @@ class BillDetail(BillReply, frozen=True, kw_only=True):
     refunds: list[RefundReply]
 
 
-@get("/bills")
+@get("/bills", permission="bill.read")
 async def list_bills(
     actor: NamedDependency[Actor],
     person_id: Annotated[UUID | None, QueryParameter()] = None,
@@ -86,7 +85,7 @@ async def list_bills(
     return Bills(items=[reply(bill) for bill in bills], next=more)
 
 
-@get("/bills/{bill_id:uuid}")
+@get("/bills/{bill_id:uuid}", permission="bill.read")
 async def read_bill(bill_id: FromPath[UUID], actor: NamedDependency[Actor]) -> BillDetail:
     return detail(await bill_view(actor, bill_id=bill_id))
 
@@ -145,4 +144,4 @@ def unit_price(micro_yuan: int) -> str:
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
-router = Router(path="/api/mini-program/v1", guards=[require_account], route_handlers=[list_bills, read_bill])
+router = Router(path="/api/mini-program/v1", route_handlers=[list_bills, read_bill])

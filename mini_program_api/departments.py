@@ -9,7 +9,6 @@ from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.identity.signed_in import require_account
 from app.kernel.actor import Actor
 from app.organization.queries import departments
 from app.outpatient.queries import SessionShown, WindowShown, sessions_of, windows_of
@@ -33,13 +32,13 @@ class Windows(msgspec.Struct, frozen=True):
     items: list[WindowShown]
 
 
-@get("/departments")
+@get("/departments", permission="schedule.read")
 async def list_departments(actor: NamedDependency[Actor]) -> Departments:
     found = await departments(actor)
     return Departments([DepartmentReply(id=d.id, campus_id=d.campus_id, name=d.name) for d in found])
 
 
-@get("/departments/{department_id:uuid}/sessions")
+@get("/departments/{department_id:uuid}/sessions", permission="schedule.read")
 async def list_sessions(
     actor: NamedDependency[Actor],
     department_id: FromPath[UUID],
@@ -50,13 +49,12 @@ async def list_sessions(
     return Sessions(await sessions_of(actor, department_id=department_id, first=first, days=days))
 
 
-@get("/sessions/{session_id:uuid}/windows")
+@get("/sessions/{session_id:uuid}/windows", permission="schedule.read")
 async def list_windows(actor: NamedDependency[Actor], session_id: FromPath[UUID]) -> Windows:
     return Windows(await windows_of(actor, session_id=session_id))
 
 
 router = Router(
     path="/api/mini-program/v1",
-    guards=[require_account],
     route_handlers=[list_departments, list_sessions, list_windows],
 )

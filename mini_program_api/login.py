@@ -20,7 +20,7 @@ class CodeReply(msgspec.Struct, frozen=True):
     code: str
 
 
-@post("/login", status_code=200)
+@post("/login", permission="public", status_code=200)
 async def log_in(data: JSONBody[PlatformLogin]) -> CodeReply:
     return CodeReply(
         await log_in_account(platform=data.platform, code=data.code, challenge=data.code_challenge)

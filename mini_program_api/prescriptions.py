@@ -9,7 +9,6 @@ from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from app.identity.signed_in import require_account
 from app.kernel.actor import Actor
 from app.orders.queries import PatientPrescription, prescriptions_for_account
 
@@ -80,7 +79,7 @@ def reply(prescription: PatientPrescription) -> Prescription:
     )
 
 
-@get("/prescriptions")
+@get("/prescriptions", permission="my_prescription.read")
 async def list_prescriptions(
     actor: NamedDependency[Actor],
     person_id: Annotated[UUID | None, QueryParameter()] = None,
@@ -91,4 +90,4 @@ async def list_prescriptions(
     return Prescriptions([reply(p) for p in found], next=found[-1].id if len(found) == limit else None)
 
 
-router = Router(path="/api/mini-program/v1", guards=[require_account], route_handlers=[list_prescriptions])
+router = Router(path="/api/mini-program/v1", route_handlers=[list_prescriptions])

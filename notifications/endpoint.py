@@ -17,7 +17,7 @@ CLOSE_SECONDS_MAX = 1.0
 AnySocket = WebSocket[Any, Any, Any]
 
 
-@websocket("/rt")
+@websocket("/rt", permission="public")
 async def realtime(socket: AnySocket) -> None:
     if not from_here(socket):
         await socket.close(code=CLOSE_FORBIDDEN, reason="origin")

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from app.alerts.watching import may_watch_ward
-from app.identity.queries import DeviceNotFound, device, staff_role
+from app.identity.queries import DeviceNotFound, device
 from app.kernel.actor import Actor, ActorKind
 from notifications import alerts, inbox, queueing
 from notifications.streams import StreamKind
@@ -12,7 +12,7 @@ from notifications.streams import StreamKind
 
 async def is_staff(actor: Actor, place_id: UUID) -> bool:
     """A desk's state holds more than a door may show: encounters, and why somebody goes first."""
-    return await staff_role(actor) is not None
+    return actor.kind is ActorKind.STAFF
 
 
 async def stands_there_or_staff(actor: Actor, place_id: UUID) -> bool:

@@ -9,8 +9,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     hello_s: float = 5.0
     send_s: float = 10.0  # a socket that takes no frame for so long is not read
     progress_s: float = 30.0  # a full window that is not acknowledged for so long: the same
-    heartbeat_s: float = 12.0  # with its jitter under 15: so long an ended login may still be told
-    jitter_s: float = 2.0
+    heartbeat_s: float = 15.0  # at the latest: a login that ended closes its socket within this time
+    jitter_s: float = 4.0  # how much earlier it may come, so that not all come at once
     pongs_missed_max: int = 2
     watch_s: float = 1.0  # how often the hub looks for the stuck and at itself
     poll_s: float = 0.5

@@ -40,7 +40,7 @@ from notifications.history import LEDGER_AWAY, PRESENT_SECONDS, Cursor
 from notifications.hub import HUB, Hub
 from notifications.kinds import KINDS
 from notifications.place import Place
-from notifications.streams import find
+from notifications.streams import find, may_join
 from notifications.tickets import Listener, still_welcome, use_ticket
 
 log = structlog.get_logger()
@@ -142,7 +142,7 @@ class Session:
 
     async def _join(self, wanted: Wanted) -> StreamHead:
         found = find(KINDS, wanted.s)
-        if found is None or not await found[0].may_listen(self.actor, found[1]):
+        if found is None or not await may_join(self.actor, *found):
             raise Close(CLOSE_FORBIDDEN, "stream refused")
         feed, head = await self.hub.attach(self, wanted.s)
         place = self.places[wanted.s] = Place(self.hub, feed, *found, window=self.window)
@@ -183,7 +183,7 @@ class Session:
             raise Close(CLOSE_AUTH, "ticket refused")
         # The new login may reach less than the old one: a display that was moved stands elsewhere now.
         for place in self.places.values():
-            if not await place.kind.may_listen(renewed.actor, place.owner_id):
+            if not await may_join(renewed.actor, place.kind, place.owner_id):
                 raise Close(CLOSE_FORBIDDEN, "stream refused")
         self.listener = renewed
 
@@ -212,8 +212,9 @@ class Session:
     async def _keep_alive(self) -> Close:
         number = 0
         while True:
-            jitter = random.uniform(-self.limits.jitter_s, self.limits.jitter_s)  # noqa: S311 - spreads the load
-            await asyncio.sleep(self.limits.heartbeat_s + jitter)
+            # Never later than promised: the least earliness is what asking the ledger may take.
+            early_s = random.uniform(self.limits.jitter_s / 4, self.limits.jitter_s)  # noqa: S311 - spreads the load
+            await asyncio.sleep(self.limits.heartbeat_s - early_s)
             if self.pings_open >= self.limits.pongs_missed_max:
                 return Close(CLOSE_SLOW, "no pong")
             if not await self._is_welcome():

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.identity.policy_rows import POLICY
 from app.kernel.actor import Actor
 
 MayListen = Callable[[Actor, UUID], Awaitable[bool]]
@@ -48,6 +49,13 @@ def find(kinds: dict[str, StreamKind], stream: str) -> tuple[StreamKind, UUID] |
         return None
     # An id can be spelled in many ways; on a stream of another spelling nothing would ever be heard.
     return (kind, owner_id) if kind.name(owner_id) == stream else None
+
+
+async def may_join(actor: Actor, kind: StreamKind, owner_id: UUID) -> bool:
+    """The policy names the roles that may hear this kind of stream; the kind knows whose place it is."""
+    if POLICY.find(actor, f"stream.{kind.prefix}") is None:
+        return False
+    return await kind.may_listen(actor, owner_id)
 
 
 def zone_queue(zone_id: UUID) -> str:

@@ -68,7 +68,7 @@ async def still_welcome(actor: Actor, *, listener: Listener) -> bool:
     return await is_live(actor, session_id=listener.actor.session_id)
 
 
-@post("/rt/tickets", status_code=201)
+@post("/rt/tickets", permission="realtime.listen", status_code=201)
 async def make_ticket(actor: NamedDependency[Actor], token_exp: NamedDependency[datetime]) -> Ticket:
     if actor.session_id is None:
         raise Unauthenticated

@@ -5,13 +5,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import uuid_utils
 
+from app.demo.logging_in import StaffSessions
 from app.kernel.settings import ROOT, Settings
 from app.launch import environment, plan
 from app.launch.plan import Task
@@ -31,6 +32,7 @@ class RunningHospital:
     url: str
     data: Path
     environment: dict[str, str]
+    staff_sessions: StaffSessions = field(default_factory=StaffSessions)
 
     @cached_property
     def credentials(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Place:
 
 
 def day_at(hospital: RunningHospital, http: httpx.AsyncClient) -> Day:
-    return Day(http, hospital.url, hospital.credentials, hospital.cards)
+    return Day(http, hospital.url, hospital.credentials, hospital.cards, hospital.staff_sessions)
 
 
 async def new_visitor(day: Day) -> Visitor:

@@ -10,7 +10,6 @@ from litestar.params import FromPath, JSONBody
 
 from app.alerts.answering import accept_alert, handle_alert, mark_displayed
 from app.alerts.queries import AlertView, WardAlertState, alert_view, watched_alerts
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.idempotency import Command, once
 
@@ -21,13 +20,13 @@ class Handled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: Annotated[str, msgspec.Meta(max_length=NOTE_MAX)] = ""
 
 
-@get("/wards/{ward_id:uuid}/alerts")
+@get("/wards/{ward_id:uuid}/alerts", permission="alert.read")
 async def list_alerts(actor: NamedDependency[Actor], ward_id: FromPath[UUID]) -> WardAlertState:
     """The ward's open alerts, for its staff and its nurse stations."""
     return await watched_alerts(actor, ward_id=ward_id)
 
 
-@post("/alerts/{alert_id:uuid}/displayed", status_code=200)
+@post("/alerts/{alert_id:uuid}/displayed", permission="alert.display", status_code=200)
 async def displayed(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], alert_id: FromPath[UUID]
 ) -> AlertView:
@@ -36,7 +35,7 @@ async def displayed(
     return await alert_view(actor, alert_id=alert_id)
 
 
-@post("/alerts/{alert_id:uuid}/accept", status_code=200, guards=[require_staff()])
+@post("/alerts/{alert_id:uuid}/accept", permission="alert.accept", status_code=200)
 async def accept(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], alert_id: FromPath[UUID]
 ) -> AlertView:
@@ -45,7 +44,7 @@ async def accept(
     return await alert_view(actor, alert_id=alert_id)
 
 
-@post("/alerts/{alert_id:uuid}/handle", status_code=200, guards=[require_staff()])
+@post("/alerts/{alert_id:uuid}/handle", permission="alert.handle", status_code=200)
 async def handle(
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],

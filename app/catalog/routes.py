@@ -21,7 +21,6 @@ from app.catalog.queries import (
     search_icd10,
 )
 from app.catalog.tables import ItemKind
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 
 Text = Annotated[str, QueryParameter(max_length=60)]
@@ -44,7 +43,7 @@ class PricesFound(msgspec.Struct, frozen=True):
     items: list[Price]
 
 
-@get("/prices/{kind:str}")
+@get("/prices/{kind:str}", permission="catalog.read")
 async def list_prices(
     actor: NamedDependency[Actor], kind: FromPath[ItemKind], q: Text = "", limit: Limit = 50
 ) -> PricesFound:
@@ -52,29 +51,28 @@ async def list_prices(
     return PricesFound(await priced_items(actor, kind=kind, text=q, limit=limit))
 
 
-@get("/icd10")
+@get("/icd10", permission="catalog.read")
 async def find_icd10(actor: NamedDependency[Actor], q: Text, limit: Limit = 20) -> Icd10Found:
     """By code prefix, English words or Chinese name."""
     return Icd10Found(await search_icd10(actor, text=q, limit=limit))
 
 
-@get("/drugs")
+@get("/drugs", permission="catalog.read")
 async def find_drugs(actor: NamedDependency[Actor], q: Text = "", limit: Limit = 20) -> DrugsFound:
     return DrugsFound(await search_drugs(actor, text=q, limit=limit))
 
 
-@get("/lab-panels")
+@get("/lab-panels", permission="catalog.read")
 async def list_lab_panels(actor: NamedDependency[Actor], limit: Limit = 50) -> PanelsFound:
     return PanelsFound(await lab_panels(actor, limit=limit))
 
 
-@get("/lab-panels/{panel_id:uuid}")
+@get("/lab-panels/{panel_id:uuid}", permission="catalog.read")
 async def read_lab_panel(actor: NamedDependency[Actor], panel_id: FromPath[UUID]) -> LabPanelView:
     return await lab_panel(actor, panel_id=panel_id)
 
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff()],
     route_handlers=[list_prices, find_icd10, find_drugs, list_lab_panels, read_lab_panel],
 )

@@ -17,7 +17,7 @@ CALLS_MAX = 40
 
 async def open_day(day: Day) -> str:
     """The hospital is awake: at night the demo hospital's clock moves on to the next morning."""
-    admin = await day.staff("admin")
+    admin = await day.staff("system_admin")
     now = (await day.business_now(admin)).astimezone(LOCAL)
     if not DAY_BEGINS <= now.hour < DAY_ENDS:
         morning = now.replace(hour=DAY_BEGINS, minute=0, second=0, microsecond=0)
@@ -103,7 +103,7 @@ async def hold(day: Day) -> str:
 
 
 async def _now(day: Day) -> datetime:
-    return await day.business_now(await day.staff("admin"))
+    return await day.business_now(await day.staff("system_admin"))
 
 
 async def _find_place(day: Day) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,6 +10,7 @@ import httpx
 
 from app.demo.callers import Caller, Gateway, StepBroken
 from app.demo.line import Line
+from app.demo.logging_in import StaffSessions
 
 MINI, STAFF, KIOSK, BEDSIDE = "/api/mini-program/v1", "/api/staff/v1", "/api/kiosk/v1", "/api/bedside/v1"
 PAID_SECONDS_MAX = 15.0
@@ -20,9 +21,15 @@ class Day:
     """The people, their logins and what they hold; each step adds to it."""
 
     def __init__(
-        self, http: httpx.AsyncClient, url: str, credentials: dict[str, Any], cards: dict[str, Any]
+        self,
+        http: httpx.AsyncClient,
+        url: str,
+        credentials: dict[str, Any],
+        cards: dict[str, Any],
+        staff_sessions: StaffSessions,
     ) -> None:
         self.http = http
+        self.staff_sessions = staff_sessions
         self.url = url
         self.credentials = credentials
         self.wechat = Gateway(http, cards["wechat_pay"])
@@ -59,11 +66,7 @@ class Day:
         ]
         if len(fitting) <= nth:
             raise StepBroken(f"no {role} with {wanted}")
-        return await self._log_in(fitting[nth])
-
-    async def _log_in(self, login: dict[str, Any]) -> Caller:
-        proof = {"login_name": login["login_name"], "password": login["password"]}
-        return await Caller(self.http, STAFF).redeem("/login", proof)
+        return await self.staff_sessions.caller(self.http, STAFF, fitting[nth])
 
     def device_card(self, kind: str, **place: str) -> dict[str, Any]:
         for device in self.credentials["devices"]:

@@ -13,6 +13,7 @@ import msgspec
 from app.demo import arriving, staying, treating
 from app.demo.callers import SECONDS_MAX, Refused, StepBroken
 from app.demo.day import Day
+from app.demo.logging_in import StaffSessions
 from app.kernel.settings import settings
 
 Step = tuple[str, str, Callable[[Day], Awaitable[str]]]
@@ -57,7 +58,7 @@ async def _play(url: str, say: Callable[[Outcome], None]) -> int:
     credentials = _read(settings().data / "demo/credentials.json")
     cards = {name: _read(settings().data / f"simulators/{name}.json") for name in ("wechat_pay", "alipay")}
     async with httpx.AsyncClient(base_url=url, timeout=SECONDS_MAX) as http:
-        day = Day(http, url, credentials, cards)
+        day = Day(http, url, credentials, cards, StaffSessions())
         try:
             for name, _, step in STEPS:
                 outcome = await _outcome(name, step, day)

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 
-from app.identity.roles import DeviceKind, Platform, StaffRole
-from app.kernel.actor import Actor, ActorKind
+from app.identity.roles import DeviceKind, Platform
+from app.kernel.actor import Actor
 from app.kernel.crypto import decrypt
-from app.kernel.database import fetch, fetch_one, fetch_value, query
+from app.kernel.database import fetch, fetch_one, query
 from app.kernel.errors import NotFound
 
 DEVICES_MAX = 100
@@ -79,17 +79,6 @@ async def installed_devices(actor: Actor, *, limit: int, after: UUID | None) -> 
         f"{INSTALLED} WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2", after, limit
     )
     return [msgspec.convert(dict(row), InstalledDevice) for row in rows]
-
-
-@query
-async def staff_role(actor: Actor) -> StaffRole | None:
-    """The role of the acting staff member; None for anybody else."""
-    if actor.kind is not ActorKind.STAFF:
-        return None
-    role = await fetch_value(
-        "SELECT role FROM staff_login WHERE staff_id = $1 AND disabled_at IS NULL", actor.id
-    )
-    return None if role is None else StaffRole(role)
 
 
 @query

@@ -1,4 +1,4 @@
-"""Who is asking? The dependency and the guards that routes of every channel share."""
+"""Who is asking, and may they? The dependency and the guard that routes of every channel share."""
 
 import asyncio
 import time
@@ -8,9 +8,11 @@ from uuid import UUID
 
 import msgspec
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
 
 from app.identity.dpop import ProofInvalid, ProofMissing
+from app.identity.limited import require_complete, require_recent
+from app.identity.policy import PUBLIC, REACH_OF
+from app.identity.policy_rows import POLICY
 from app.identity.proofs import AnyConnection, accept_once, proved_key
 from app.identity.sessions import is_live
 from app.identity.tokens import Claims, TokenRefused, read_token
@@ -22,6 +24,8 @@ ALIVE_SECONDS_MAX = 1.0  # how long an ended session may still pass in this proc
 SESSIONS_REMEMBERED_MAX = 10_000
 BEARER = "bearer"
 SCHEMES = {BEARER, "dpop"}
+
+VEIL = "veil"  # where the row's veil lies in the state of a request, for the app's response class
 
 
 class NotSignedIn(Unauthenticated):
@@ -140,26 +144,22 @@ async def _require_live(claims: Claims) -> None:
         _alive.popitem(last=False)
 
 
-async def require_account(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Guard: a person's login on a phone."""
-    if (await signed_in(connection)).actor.kind is not ActorKind.ACCOUNT:
+async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """The app's one guard: a route opens to the roles that the policy names, and to nobody else.
+
+    What the row says of rows goes on with the actor, down to the database.
+    """
+    permission = handler.opt.get("permission", "")
+    if permission == PUBLIC or connection.scope.get("method") == "OPTIONS":
+        return
+    who = await signed_in(connection)
+    row = POLICY.find(who.actor, permission)
+    if row is None:
         raise WrongRole
-
-
-def require_staff(*roles: str) -> Guard:
-    """Guard: staff with one of the roles, or any staff where none is named."""
-    return _require(ActorKind.STAFF, roles)
-
-
-def require_device(*kinds: str) -> Guard:
-    """Guard: a device of one of the kinds, or any device where none is named."""
-    return _require(ActorKind.DEVICE, kinds)
-
-
-def _require(kind: ActorKind, roles: tuple[str, ...]) -> Guard:
-    async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
-        who = await signed_in(connection)
-        if who.actor.kind is not kind or (roles and who.role not in roles):
-            raise WrongRole
-
-    return guard
+    require_complete(who.claims.scope, permission=permission)
+    if row.step_up:
+        require_recent(who.claims.auth_time)
+    actor = msgspec.structs.replace(who.actor, reach=REACH_OF[row.rows])
+    state = connection.scope["state"]
+    state["signed_in"] = msgspec.structs.replace(who, actor=actor)
+    state[VEIL] = row.veil

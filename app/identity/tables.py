@@ -1,12 +1,15 @@
 """Who can log in, with what, and which logins are alive. Names and faces live in the contexts above."""
 
-from piccolo.columns import UUID, ForeignKey, Integer, Text, Timestamptz, Varchar
+from enum import StrEnum
+
+from piccolo.columns import UUID, BigInt, ForeignKey, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
-from piccolo.constraints import Unique
+from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
-from app.identity.roles import DeviceKind, PlaceKind, Platform, StaffRole
+from app.identity.roles import DeviceKind, KeyAlgorithm, PlaceKind, Platform, StaffRole
 from app.kernel.actor import ActorKind
+from app.kernel.flow import Flow
 
 
 class Account(Table, tablename="account"):
@@ -41,7 +44,94 @@ class StaffLogin(Table, tablename="staff_login"):
     auth_version = Integer(default=1)
     failures = Integer(default=0)
     locked_until = Timestamptz(null=True, default=None)  # wall time, like everything about secrets
+    one_time_until = Timestamptz(null=True, default=None)  # the password was told by somebody: to be changed
     disabled_at = Timestamptz(null=True, default=None)
+
+
+class TotpSeed(Table, tablename="totp_seed"):
+    """The secret that a staff member's authenticator app shares with us, both encrypted."""
+
+    staff_id = ForeignKey(references=StaffLogin, primary_key=True)
+    seed = Text(null=True, default=None)  # none yet while the first enrolment waits for its code
+    last_step = BigInt(default=0)  # of the newest code that was used: older ones are worth nothing
+    enrolled_at = Timestamptz(null=True, default=None)
+    pending_seed = Text(null=True, default=None)
+    pending_until = Timestamptz(null=True, default=None)
+
+    totp_seed_pending_ends = Check("(pending_seed IS NULL) = (pending_until IS NULL)")
+    totp_seed_enrolment_told = Check("(seed IS NULL) = (enrolled_at IS NULL)")
+
+
+class RecoveryCode(Table, tablename="recovery_code"):
+    """For the day on which the phone is lost: each once."""
+
+    id = UUID(primary_key=True)
+    staff_id = ForeignKey(references=StaffLogin, index=True)
+    code_hash = Varchar(length=64, unique=True)  # SHA-256 of 80 random bits and whose they are
+    used_at = Timestamptz(null=True, default=None)
+
+
+class SigningKey(Table, tablename="signing_key"):
+    """The public half of a key that never leaves its UKey."""
+
+    id = UUID(primary_key=True)
+    staff_id = ForeignKey(references=StaffLogin, index=True)
+    algorithm = Varchar(length=8, choices=KeyAlgorithm)
+    public_key = Varchar(length=87)  # the uncompressed point, base64url
+    label = Varchar(length=60)
+    registered_at = Timestamptz()
+    ended_at = Timestamptz(null=True, default=None)
+
+
+class UsedChallenge(Table, tablename="used_challenge"):
+    """A challenge that was answered. It is remembered as long as it could be sent again."""
+
+    nonce = Varchar(length=43, primary_key=True)
+    expires_at = Timestamptz(index=True)
+
+
+class LoginRequestKind(StrEnum):
+    ROLE = "role"
+    PASSWORD = "password"  # noqa: S105 - what is asked for, not a secret
+    SECOND_FACTOR = "second_factor"
+
+
+class LoginRequestStatus(StrEnum):
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    DECLINED = "declined"
+
+
+class LoginRequest(Table, tablename="login_request"):
+    """What one security administrator asks for and another one decides (四眼)."""
+
+    id = UUID(primary_key=True)
+    staff_id = ForeignKey(references=StaffLogin, index=True)
+    kind = Varchar(length=16, choices=LoginRequestKind)
+    role = Varchar(length=16, choices=StaffRole, null=True, default=None)
+    status = Varchar(length=12, choices=LoginRequestStatus, default=LoginRequestStatus.REQUESTED)
+    requested_by = UUID()
+    requested_at = Timestamptz()
+    expires_at = Timestamptz()
+    decided_by = UUID(null=True, default=None)
+    decided_at = Timestamptz(null=True, default=None)
+
+    login_request_role_named = Check("(kind = 'role') = (role IS NOT NULL)")
+    login_request_not_for_oneself = Check("requested_by <> staff_id")
+    login_request_four_eyes = Check(
+        "decided_by IS NULL OR status = 'declined' OR decided_by NOT IN (requested_by, staff_id)"
+    )
+    login_request_decision_told = Check("(status = 'requested') = (decided_by IS NULL)")
+
+
+LOGIN_REQUEST_FLOW = Flow(
+    LoginRequest.status,
+    {
+        LoginRequestStatus.REQUESTED: {LoginRequestStatus.APPROVED, LoginRequestStatus.DECLINED},
+        LoginRequestStatus.APPROVED: set(),
+        LoginRequestStatus.DECLINED: set(),
+    },
+)
 
 
 class Device(Table, tablename="device"):
@@ -137,6 +227,11 @@ TABLES: list[type[Table]] = [
     Account,
     AccountLogin,
     StaffLogin,
+    TotpSeed,
+    RecoveryCode,
+    SigningKey,
+    UsedChallenge,
+    LoginRequest,
     Device,
     DeviceEnrolment,
     EnrolmentTry,

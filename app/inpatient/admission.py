@@ -24,7 +24,7 @@ from app.patients.tables import CareReason
 
 REGISTRATION = timedelta(hours=12)  # how long who admitted from outside the ward may finish the papers
 RECORDS = timedelta(days=7)  # how long the ward may finish its records after discharge
-ADMITS_ANYWHERE = ("registrar", "admin")
+ADMITS_ANYWHERE = ("registrar",)
 
 
 class AdmissionNotHere(Forbidden):

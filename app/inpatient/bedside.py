@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from app.identity.limited import STEP_UP_SECONDS, StepUpRequired
 from app.inpatient.rules import pause_after
 from app.inpatient.tables import AdmissionStatus
 from app.inpatient.wristbands import wristband_hash
@@ -24,6 +25,7 @@ from app.patients.tables import CareReason
 
 IDLE = timedelta(seconds=90)
 LAST_DIGITS = 6
+PROOF_LASTS = timedelta(seconds=STEP_UP_SECONDS)
 
 
 class BedsideNotPlaced(Forbidden):
@@ -68,6 +70,9 @@ class BedsideLocked(Unauthenticated):
     message = "终端已锁定，请重新扫描腕带。"
 
 
+PROVE_AGAIN = "为保护您的资金和隐私，请重新扫描腕带并输入证件号后 6 位。"
+
+
 class Refusal(StrEnum):
     """Why a try opened nothing. It is counted, so its transaction commits and it is raised after that."""
 
@@ -101,6 +106,7 @@ class BedsideStay(msgspec.Struct, frozen=True, kw_only=True):
     admission_id: UUID
     encounter_id: UUID
     person_id: UUID
+    proved_at: datetime
     expires_at: datetime
 
 
@@ -114,6 +120,44 @@ async def unlock_bedside(actor: Actor, *, wristband: str, id_last6: str) -> Open
 
 @action
 async def try_wristband(actor: Actor, *, wristband: str, id_last6: str) -> Opened | Refusal:
+    band = await _read_band(actor, wristband, id_last6)
+    return band if isinstance(band, Refusal) else await _open(actor, band)
+
+
+async def prove_bedside(actor: Actor, *, token: str, wristband: str, id_last6: str) -> BedsideStay:
+    """Show wristband and digits again in an open session, which goes on. Vain tries are counted as ever."""
+    stay = await use_bedside(actor, token=token)
+    refusal = await try_proof(actor, session_id=stay.session_id, wristband=wristband, id_last6=id_last6)
+    if refusal is not None:
+        raise REFUSALS[refusal]
+    return await use_bedside(actor, token=token)
+
+
+@action
+async def try_proof(actor: Actor, *, session_id: UUID, wristband: str, id_last6: str) -> Refusal | None:
+    band = await _read_band(actor, wristband, id_last6)
+    if isinstance(band, Refusal):
+        return band
+    await fetch_value(
+        "UPDATE bedside_tries SET failures = 0, paused_until = NULL WHERE device_id = $1", actor.id
+    )
+    # Of the same stay: the bed may have been given to somebody else a moment ago.
+    await fetch_value(
+        "UPDATE bedside_session SET proved_at = $3 WHERE id = $1 AND admission_id = $2 AND ended_at IS NULL",
+        session_id,
+        band["admission_id"],
+        clock.wall(),
+    )
+    return None
+
+
+def require_fresh_proof(stay: BedsideStay) -> None:
+    """Before money and results: who sits at the bed now may be a visitor."""
+    if clock.wall() - stay.proved_at > PROOF_LASTS:
+        raise StepUpRequired(PROVE_AGAIN)
+
+
+async def _read_band(actor: Actor, wristband: str, id_last6: str) -> asyncpg.Record | Refusal:
     bed_id = await bed_of_terminal(actor)
     tries = await fetch_one(  # takes the row, so that tries of one terminal stand in line
         "INSERT INTO bedside_tries AS t (device_id, failures) VALUES ($1, 0)"
@@ -135,7 +179,7 @@ async def try_wristband(actor: Actor, *, wristband: str, id_last6: str) -> Opene
         await _count_failure(actor, tries["failures"] + 1)
         return refusal
     assert band is not None
-    return await _open(actor, band)
+    return band
 
 
 async def bed_of_terminal(actor: Actor) -> UUID:
@@ -184,8 +228,9 @@ async def _open(actor: Actor, band: asyncpg.Record) -> Opened:
     token = secrets.token_urlsafe(32)
     now = clock.wall()
     await fetch_value(
-        "INSERT INTO bedside_session (id, token_hash, device_id, admission_id, opened_at, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO bedside_session"
+        " (id, token_hash, device_id, admission_id, opened_at, proved_at, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $5, $6)",
         new_id(),
         _hash(token),
         actor.id,
@@ -217,7 +262,8 @@ async def use_bedside(actor: Actor, *, token: str) -> BedsideStay:
         " WHERE s.token_hash = $1 AND s.device_id = $2 AND s.ended_at IS NULL AND s.expires_at > $4"
         " AND a.id = s.admission_id AND a.status = 'in_ward'"
         " AND b.bed_id = (SELECT place_id FROM device WHERE id = $2 AND disabled_at IS NULL)"
-        " RETURNING s.id AS session_id, a.id AS admission_id, a.encounter_id, a.person_id, s.expires_at",
+        " RETURNING s.id AS session_id, a.id AS admission_id, a.encounter_id, a.person_id, s.proved_at,"
+        " s.expires_at",
         _hash(token),
         actor.id,
         now + IDLE,

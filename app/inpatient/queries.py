@@ -16,7 +16,7 @@ from app.kernel.database import fetch, fetch_one, fetch_value, query
 from app.kernel.http import PAGE_MAX
 from app.kernel.money import yuan
 from app.patients.access import require_may_see
-from app.patients.rules import mask_name
+from app.patients.masking import Audience, name_for
 
 RECEIPTS_MAX = 50
 
@@ -106,11 +106,15 @@ STAY = (
 
 @query
 async def stay_view(actor: Actor, *, admission_id: UUID) -> StayView:
+    return _stay(await _stay_row(actor, admission_id))
+
+
+async def _stay_row(actor: Actor, admission_id: UUID) -> asyncpg.Record:
     row = await fetch_one(f"{STAY} WHERE a.id = $1", admission_id)
     if row is None:
         raise StayNotFound(admission_id=admission_id)
     await require_may_see(actor, person_id=row["person_id"])
-    return _stay(row)
+    return row
 
 
 @query
@@ -129,7 +133,7 @@ async def stays_of_ward(actor: Actor, *, ward_id: UUID, limit: int, after: UUID 
 
 def _stay(row: asyncpg.Record) -> StayView:
     values = dict(row)
-    return StayView(masked_name=mask_name(values.pop("name")), **values)
+    return StayView(masked_name=name_for(Audience.STAFF_BOARD, values.pop("name")), **values)
 
 
 @query
@@ -141,13 +145,13 @@ async def stay_wristband(actor: Actor, *, admission_id: UUID) -> str:
 
 @query
 async def bedside_view(actor: Actor, *, admission_id: UUID) -> BedsideView:
-    stay = await stay_view(actor, admission_id=admission_id)
+    row = await _stay_row(actor, admission_id)
     return BedsideView(
-        masked_name=stay.masked_name,
-        admission_no=stay.admission_no,
-        ward=stay.ward,
-        bed=stay.bed or "",
-        admitted_on=clock.local_day(stay.admitted_at),
+        masked_name=name_for(Audience.DISPLAY, row["name"]),
+        admission_no=row["admission_no"],
+        ward=row["ward"],
+        bed=row["bed"] or "",
+        admitted_on=clock.local_day(row["admitted_at"]),
     )
 
 

@@ -10,7 +10,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.identity.signed_in import require_staff
 from app.inpatient.admission import (
     admit_patient,
     change_bed,
@@ -31,9 +30,6 @@ from app.inpatient.queries import (
 from app.kernel.actor import Actor
 from app.kernel.http import PAGE_MAX
 from app.kernel.idempotency import Command, once
-
-WARD_STAFF = require_staff("nurse", "doctor")
-ADMITTING = require_staff("nurse", "doctor", "registrar", "admin")
 
 
 class Admit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +68,7 @@ class Stays(msgspec.Struct, frozen=True, kw_only=True):
     next: UUID | None
 
 
-@post("/admissions", guards=[ADMITTING])
+@post("/admissions", permission="admission.admit")
 async def admit(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], data: JSONBody[Admit]
 ) -> StayView:
@@ -87,12 +83,12 @@ async def admit(
     return await stay_view(actor, admission_id=admission_id)
 
 
-@get("/admissions/{admission_id:uuid}", guards=[ADMITTING])
+@get("/admissions/{admission_id:uuid}", permission="admission.read")
 async def read_stay(actor: NamedDependency[Actor], admission_id: FromPath[UUID]) -> StayView:
     return await stay_view(actor, admission_id=admission_id)
 
 
-@get("/wards/{ward_id:uuid}/stays", guards=[WARD_STAFF])
+@get("/wards/{ward_id:uuid}/stays", permission="ward.read")
 async def list_stays(
     actor: NamedDependency[Actor],
     ward_id: FromPath[UUID],
@@ -103,12 +99,12 @@ async def list_stays(
     return Stays(items=stays, next=stays[-1].admission_id if len(stays) == limit else None)
 
 
-@get("/admissions/{admission_id:uuid}/wristband", guards=[ADMITTING])
+@get("/admissions/{admission_id:uuid}/wristband", permission="wristband.read")
 async def read_wristband(actor: NamedDependency[Actor], admission_id: FromPath[UUID]) -> WristbandReply:
     return WristbandReply(await stay_wristband(actor, admission_id=admission_id))
 
 
-@post("/admissions/{admission_id:uuid}/wristband", guards=[WARD_STAFF])
+@post("/admissions/{admission_id:uuid}/wristband", permission="wristband.renew")
 async def new_wristband(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], admission_id: FromPath[UUID]
 ) -> WristbandReply:
@@ -117,7 +113,7 @@ async def new_wristband(
     return WristbandReply(await stay_wristband(actor, admission_id=admission_id))
 
 
-@post("/admissions/{admission_id:uuid}/bed", status_code=200, guards=[WARD_STAFF])
+@post("/admissions/{admission_id:uuid}/bed", permission="admission.move", status_code=200)
 async def move(
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -128,7 +124,7 @@ async def move(
     return Moved(await once(asked, change_bed, actor, admission_id=admission_id, bed_id=data.bed_id))
 
 
-@post("/admissions/{admission_id:uuid}/daily-charges", guards=[WARD_STAFF])
+@post("/admissions/{admission_id:uuid}/daily-charges", permission="daily_charge.add")
 async def charge(
     actor: NamedDependency[Actor],
     asked: NamedDependency[Command],
@@ -148,7 +144,7 @@ async def charge(
     )
 
 
-@get("/admissions/{admission_id:uuid}/fees", guards=[ADMITTING])
+@get("/admissions/{admission_id:uuid}/fees", permission="fee.read")
 async def read_fees(
     actor: NamedDependency[Actor],
     admission_id: FromPath[UUID],
@@ -160,13 +156,13 @@ async def read_fees(
     return await fees_of_day(actor, encounter_id=stay.encounter_id, day=day, limit=limit, after=after)
 
 
-@get("/admissions/{admission_id:uuid}/deposit", guards=[ADMITTING])
+@get("/admissions/{admission_id:uuid}/deposit", permission="deposit.read")
 async def read_deposit(actor: NamedDependency[Actor], admission_id: FromPath[UUID]) -> DepositView:
     stay = await stay_view(actor, admission_id=admission_id)
     return await deposit_of_stay(actor, encounter_id=stay.encounter_id)
 
 
-@post("/admissions/{admission_id:uuid}/discharge", status_code=200, guards=[WARD_STAFF])
+@post("/admissions/{admission_id:uuid}/discharge", permission="admission.discharge", status_code=200)
 async def discharge(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], admission_id: FromPath[UUID]
 ) -> StayView:

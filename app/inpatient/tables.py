@@ -106,6 +106,7 @@ class BedsideSession(Table, tablename="bedside_session"):
     device_id = ForeignKey(references=Device)
     admission_id = ForeignKey(references=Admission, index=True)
     opened_at = Timestamptz()  # these are wall time, like everything about secrets
+    proved_at = Timestamptz()  # when wristband and digits were last shown: money wants that to be fresh
     expires_at = Timestamptz()
     ended_at = Timestamptz(null=True, default=None)
 

@@ -1,6 +1,8 @@
 """Refusals that somebody can expect. Anything else that is raised is a bug and must be loud."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -14,7 +16,8 @@ class DomainError(Exception):
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = HTTPStatus.CONFLICT
     message: ClassVar[str] = "操作没有完成，请稍后重试。"
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})  # what a protocol wants beside the body
 
     def __init__(self, message: str | None = None, **ids: object) -> None:
         self.detail = message or self.message

@@ -92,7 +92,9 @@ def problem(
 
 
 def refused(request: AnyRequest, error: DomainError) -> Response[Any]:
-    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    headers = dict(error.headers)
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
     return problem(
         request,
         status=error.status,

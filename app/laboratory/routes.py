@@ -8,8 +8,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.identity.roles import StaffRole
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.http import PAGE_MAX
 from app.kernel.idempotency import Command, once
@@ -32,9 +30,6 @@ from app.laboratory.queries import (
 )
 from app.laboratory.reporting import correct_report, record_qc, release_report, verify_report
 from app.laboratory.tables import QcState, RejectReason, SpecimenStatus
-
-COLLECTORS = require_staff(StaffRole.NURSE, StaffRole.TECHNICIAN)
-TECHNICIANS = require_staff(StaffRole.TECHNICIAN)
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +69,7 @@ class Recorded(msgspec.Struct, frozen=True):
     id: UUID
 
 
-@post("/specimens", guards=[COLLECTORS])
+@post("/specimens", permission="specimen.label")
 async def label(
     data: JSONBody[Label], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> Specimens:
@@ -83,7 +78,7 @@ async def label(
     return Specimens(await specimens_of(actor, encounter_id=data.encounter_id))
 
 
-@get("/specimens")
+@get("/specimens", permission="specimen.list")
 async def list_specimens(
     actor: NamedDependency[Actor],
     status: Annotated[SpecimenStatus, QueryParameter()] = SpecimenStatus.LABELLED,
@@ -94,17 +89,17 @@ async def list_specimens(
     return Specimens(found, next=found[-1].id if len(found) == limit else None)
 
 
-@get("/encounters/{encounter_id:uuid}/specimens")
+@get("/encounters/{encounter_id:uuid}/specimens", permission="specimen.read")
 async def list_specimens_of(encounter_id: FromPath[UUID], actor: NamedDependency[Actor]) -> Specimens:
     return Specimens(await specimens_of(actor, encounter_id=encounter_id))
 
 
-@get("/specimens/by-barcode/{barcode:str}")
+@get("/specimens/by-barcode/{barcode:str}", permission="specimen.scan")
 async def find_specimen(barcode: FromPath[str], actor: NamedDependency[Actor]) -> SpecimenView:
     return await specimen_view(actor, barcode=barcode)
 
 
-@post("/specimens/{specimen_id:uuid}/collect", guards=[COLLECTORS], status_code=200)
+@post("/specimens/{specimen_id:uuid}/collect", permission="specimen.collect", status_code=200)
 async def collect(
     specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
@@ -112,7 +107,7 @@ async def collect(
     return await specimen_view(actor, specimen_id=specimen_id)
 
 
-@post("/specimens/{specimen_id:uuid}/discard", guards=[COLLECTORS], status_code=200)
+@post("/specimens/{specimen_id:uuid}/discard", permission="specimen.discard", status_code=200)
 async def discard(
     specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
@@ -120,7 +115,7 @@ async def discard(
     return await specimen_view(actor, specimen_id=specimen_id)
 
 
-@post("/specimens/{specimen_id:uuid}/send", guards=[COLLECTORS], status_code=200)
+@post("/specimens/{specimen_id:uuid}/send", permission="specimen.send", status_code=200)
 async def send(
     specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
@@ -128,7 +123,7 @@ async def send(
     return await specimen_view(actor, specimen_id=specimen_id)
 
 
-@post("/specimens/{specimen_id:uuid}/receive", guards=[TECHNICIANS], status_code=200)
+@post("/specimens/{specimen_id:uuid}/receive", permission="specimen.receive", status_code=200)
 async def receive(
     specimen_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
@@ -136,7 +131,7 @@ async def receive(
     return await specimen_view(actor, specimen_id=specimen_id)
 
 
-@post("/specimens/{specimen_id:uuid}/reject", guards=[TECHNICIANS], status_code=200)
+@post("/specimens/{specimen_id:uuid}/reject", permission="specimen.reject", status_code=200)
 async def reject(
     specimen_id: FromPath[UUID],
     data: JSONBody[Reject],
@@ -148,7 +143,7 @@ async def reject(
     return await specimen_view(actor, specimen_id=again_id)
 
 
-@post("/lab-results", guards=[TECHNICIANS], status_code=200)
+@post("/lab-results", permission="lab_result.take", status_code=200)
 async def take_results(
     data: JSONBody[Results], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SpecimenView:
@@ -164,12 +159,12 @@ async def take_results(
     return await specimen_view(actor, specimen_id=specimen_id)
 
 
-@get("/reports/{report_id:uuid}")
+@get("/reports/{report_id:uuid}", permission="report.read")
 async def read(report_id: FromPath[UUID], actor: NamedDependency[Actor]) -> LabReportView:
     return await lab_report(actor, report_id=report_id)
 
 
-@post("/reports/{report_id:uuid}/verify", guards=[TECHNICIANS], status_code=200)
+@post("/reports/{report_id:uuid}/verify", permission="report.verify", status_code=200)
 async def verify(
     report_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> LabReportView:
@@ -177,7 +172,7 @@ async def verify(
     return await lab_report(actor, report_id=report_id)
 
 
-@post("/reports/{report_id:uuid}/release", guards=[TECHNICIANS], status_code=200)
+@post("/reports/{report_id:uuid}/release", permission="report.release", status_code=200)
 async def release(
     report_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> LabReportView:
@@ -185,7 +180,7 @@ async def release(
     return await lab_report(actor, report_id=report_id)
 
 
-@post("/reports/{report_id:uuid}/correct", guards=[TECHNICIANS])
+@post("/reports/{report_id:uuid}/correct", permission="report.correct")
 async def correct(
     report_id: FromPath[UUID],
     data: JSONBody[Correct],
@@ -199,7 +194,7 @@ async def correct(
     return await lab_report(actor, report_id=next_id)
 
 
-@post("/quality-controls", guards=[TECHNICIANS])
+@post("/quality-controls", permission="quality_control.record")
 async def control(
     data: JSONBody[QualityControl], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> Recorded:
@@ -212,7 +207,6 @@ async def control(
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff()],
     route_handlers=[
         label,
         list_specimens,

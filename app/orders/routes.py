@@ -9,8 +9,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.identity.roles import StaffRole
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.http import PAGE_MAX
 from app.kernel.idempotency import Command, once
@@ -81,12 +79,12 @@ class Registered(msgspec.Struct, frozen=True):
     id: UUID
 
 
-@get("/encounters/{encounter_id:uuid}/orders")
+@get("/encounters/{encounter_id:uuid}/orders", permission="order.read")
 async def list_orders(encounter_id: FromPath[UUID], actor: NamedDependency[Actor]) -> Orders:
     return Orders(await orders_of(actor, encounter_id=encounter_id))
 
 
-@post("/encounters/{encounter_id:uuid}/lab-orders", guards=[require_staff(StaffRole.DOCTOR)])
+@post("/encounters/{encounter_id:uuid}/lab-orders", permission="order.place")
 async def add_lab_order(
     encounter_id: FromPath[UUID],
     data: JSONBody[OrderPanel],
@@ -97,7 +95,7 @@ async def add_lab_order(
     return await order_view(actor, order_id=order_id)
 
 
-@post("/encounters/{encounter_id:uuid}/prescriptions", guards=[require_staff(StaffRole.DOCTOR)])
+@post("/encounters/{encounter_id:uuid}/prescriptions", permission="order.place")
 async def add_prescription(
     encounter_id: FromPath[UUID],
     data: JSONBody[Prescribe],
@@ -117,7 +115,7 @@ async def add_prescription(
     return await prescription_view(actor, prescription_id=order_id)
 
 
-@post("/encounters/{encounter_id:uuid}/submit", guards=[require_staff(StaffRole.DOCTOR)])
+@post("/encounters/{encounter_id:uuid}/submit", permission="order.submit")
 async def submit(
     encounter_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SubmissionView:
@@ -125,7 +123,7 @@ async def submit(
     return await submission_view(actor, submission_id=submission_id)
 
 
-@post("/submissions/{submission_id:uuid}/withdraw", guards=[require_staff(StaffRole.DOCTOR)], status_code=200)
+@post("/submissions/{submission_id:uuid}/withdraw", permission="order.withdraw", status_code=200)
 async def withdraw(
     submission_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> SubmissionView:
@@ -133,7 +131,7 @@ async def withdraw(
     return await submission_view(actor, submission_id=submission_id)
 
 
-@post("/orders/{order_id:uuid}/cancel", guards=[require_staff(StaffRole.DOCTOR)], status_code=200)
+@post("/orders/{order_id:uuid}/cancel", permission="order.cancel", status_code=200)
 async def cancel(
     order_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> OrderView:
@@ -141,7 +139,7 @@ async def cancel(
     return await order_view(actor, order_id=order_id)
 
 
-@post("/orders/{order_id:uuid}/stop", guards=[require_staff(StaffRole.DOCTOR)], status_code=200)
+@post("/orders/{order_id:uuid}/stop", permission="order.stop", status_code=200)
 async def stop(
     order_id: FromPath[UUID],
     data: JSONBody[StopOrder],
@@ -152,16 +150,14 @@ async def stop(
     return await order_view(actor, order_id=order_id)
 
 
-@get("/prescriptions/{prescription_id:uuid}")
+@get("/prescriptions/{prescription_id:uuid}", permission="prescription.read")
 async def read_prescription(
     prescription_id: FromPath[UUID], actor: NamedDependency[Actor]
 ) -> PrescriptionView:
     return await prescription_view(actor, prescription_id=prescription_id)
 
 
-@post(
-    "/prescriptions/{prescription_id:uuid}/extend", guards=[require_staff(StaffRole.DOCTOR)], status_code=200
-)
+@post("/prescriptions/{prescription_id:uuid}/extend", permission="prescription.extend", status_code=200)
 async def extend(
     prescription_id: FromPath[UUID],
     data: JSONBody[ExtendValidity],
@@ -172,7 +168,7 @@ async def extend(
     return await prescription_view(actor, prescription_id=prescription_id)
 
 
-@post("/persons/{person_id:uuid}/controlled-uses", guards=[require_staff(StaffRole.DOCTOR)])
+@post("/persons/{person_id:uuid}/controlled-uses", permission="controlled_use.register")
 async def register_use(
     person_id: FromPath[UUID],
     data: JSONBody[RegisterUse],
@@ -186,7 +182,7 @@ async def register_use(
     )
 
 
-@get("/critical-values")
+@get("/critical-values", permission="critical_value.read")
 async def list_critical_values(
     actor: NamedDependency[Actor], limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX)] = 50
 ) -> CriticalValues:
@@ -195,7 +191,7 @@ async def list_critical_values(
 
 @post(
     "/critical-values/{critical_value_id:uuid}/acknowledge",
-    guards=[require_staff(StaffRole.DOCTOR, StaffRole.NURSE)],
+    permission="critical_value.acknowledge",
     status_code=200,
 )
 async def acknowledge(
@@ -212,7 +208,7 @@ async def acknowledge(
 
 @post(
     "/critical-values/{critical_value_id:uuid}/handle",
-    guards=[require_staff(StaffRole.DOCTOR)],
+    permission="critical_value.handle",
     status_code=200,
 )
 async def handle(
@@ -227,7 +223,6 @@ async def handle(
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff()],
     route_handlers=[
         list_orders,
         add_lab_order,

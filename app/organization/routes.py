@@ -7,7 +7,6 @@ from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.errors import Unauthenticated
 from app.organization.queries import (
@@ -35,30 +34,29 @@ class Windows(msgspec.Struct, frozen=True):
     items: list[WindowView]
 
 
-@get("/me")
+@get("/me", permission="staff.read_self")
 async def me(actor: NamedDependency[Actor]) -> StaffView:
     if actor.id is None:
         raise Unauthenticated
     return await staff_member(actor, staff_id=actor.id)
 
 
-@get("/departments")
+@get("/departments", permission="organization.read")
 async def list_departments(actor: NamedDependency[Actor]) -> Departments:
     return Departments(await departments(actor))
 
 
-@get("/departments/{department_id:uuid}/rooms")
+@get("/departments/{department_id:uuid}/rooms", permission="organization.read")
 async def list_rooms(actor: NamedDependency[Actor], department_id: FromPath[UUID]) -> Rooms:
     return Rooms(await rooms_of(actor, department_id=department_id))
 
 
-@get("/windows/{kind:str}")
+@get("/windows/{kind:str}", permission="organization.read")
 async def list_windows(actor: NamedDependency[Actor], kind: FromPath[WindowKind]) -> Windows:
     return Windows(await windows_of(actor, kind=kind))
 
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff()],
     route_handlers=[me, list_departments, list_rooms, list_windows],
 )

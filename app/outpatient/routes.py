@@ -10,7 +10,6 @@ from litestar.params import FromPath, JSONBody
 
 from app.encounters.queries import DiagnosisView, EncounterView, diagnoses_of, encounter
 from app.encounters.visiting import DiagnosisKind, record_diagnosis
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.idempotency import Command, once
 from app.outpatient.arrival import check_in, undo_arrival
@@ -63,28 +62,32 @@ async def reply(actor: Actor, encounter_id: UUID) -> VisitReply:
     )
 
 
-@post("/appointments/{appointment_id:uuid}/check-in", status_code=200)
+@post("/appointments/{appointment_id:uuid}/check-in", permission="appointment.check_in", status_code=200)
 async def check_in_at_desk(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], appointment_id: FromPath[UUID]
 ) -> Done:
     return Done(id=await once(asked, check_in, actor, appointment_id=appointment_id))
 
 
-@post("/appointments/{appointment_id:uuid}/undo-check-in", status_code=200)
+@post(
+    "/appointments/{appointment_id:uuid}/undo-check-in",
+    permission="appointment.undo_check_in",
+    status_code=200,
+)
 async def take_back_check_in(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], appointment_id: FromPath[UUID]
 ) -> Done:
     return Done(id=await once(asked, undo_arrival, actor, appointment_id=appointment_id))
 
 
-@post("/tickets/{ticket_id:uuid}/start", status_code=200, guards=[require_staff("doctor")])
+@post("/tickets/{ticket_id:uuid}/start", permission="visit.start", status_code=200)
 async def start(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> VisitReply:
     return await reply(actor, await once(asked, start_consultation, actor, ticket_id=ticket_id))
 
 
-@post("/tickets/{ticket_id:uuid}/send-for-test", status_code=200, guards=[require_staff("doctor")])
+@post("/tickets/{ticket_id:uuid}/send-for-test", permission="visit.send_for_test", status_code=200)
 async def send_out(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> TicketView:
@@ -92,12 +95,12 @@ async def send_out(
     return await ticket_view(actor, ticket_id=done)
 
 
-@get("/encounters/{encounter_id:uuid}/visit")
+@get("/encounters/{encounter_id:uuid}/visit", permission="visit.read")
 async def visit_of(actor: NamedDependency[Actor], encounter_id: FromPath[UUID]) -> VisitReply:
     return await reply(actor, encounter_id)
 
 
-@post("/encounters/{encounter_id:uuid}/note", status_code=200, guards=[require_staff("doctor")])
+@post("/encounters/{encounter_id:uuid}/note", permission="note.write", status_code=200)
 async def save_note(
     data: JSONBody[NoteForm],
     actor: NamedDependency[Actor],
@@ -116,7 +119,7 @@ async def save_note(
     return await reply(actor, encounter_id)
 
 
-@post("/encounters/{encounter_id:uuid}/diagnoses", status_code=201, guards=[require_staff("doctor")])
+@post("/encounters/{encounter_id:uuid}/diagnoses", permission="diagnosis.record", status_code=201)
 async def add_diagnosis(
     data: JSONBody[DiagnosisForm],
     actor: NamedDependency[Actor],
@@ -134,7 +137,7 @@ async def add_diagnosis(
     return await reply(actor, encounter_id)
 
 
-@post("/encounters/{encounter_id:uuid}/finish", status_code=200, guards=[require_staff("doctor")])
+@post("/encounters/{encounter_id:uuid}/finish", permission="visit.finish", status_code=200)
 async def finish(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], encounter_id: FromPath[UUID]
 ) -> VisitReply:
@@ -143,7 +146,6 @@ async def finish(
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff()],
     route_handlers=[
         check_in_at_desk,
         take_back_check_in,

@@ -30,7 +30,7 @@ async def may_see(actor: Actor, *, person_id: UUID) -> bool:
             return await fetch_value("SELECT jiuyi.staff_cares_for($1, $2)", actor.id, person_id)
         case ActorKind.DEVICE:
             return await fetch_value("SELECT jiuyi.device_cares_for($1, $2)", actor.id, person_id)
-        case ActorKind.ANONYMOUS:
+        case ActorKind.CLIENT | ActorKind.ANONYMOUS:
             return False
 
 

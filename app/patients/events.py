@@ -1,4 +1,4 @@
-"""What patients tell the house: ids only."""
+"""What patients tell the house: ids, and why somebody looked; never what a person is called or numbered."""
 
 from uuid import UUID
 
@@ -23,3 +23,12 @@ class PersonBound(msgspec.Struct, frozen=True, kw_only=True):
 class AllergyRecorded(msgspec.Struct, frozen=True, kw_only=True):
     person_id: UUID
     allergy_id: UUID
+
+
+@fact(kind="person.unmasked", aggregate="person", key="person_id")
+class PersonUnmasked(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody read these fields in plain. Who it was, the event says; what they read, nobody."""
+
+    person_id: UUID
+    fields: list[str]
+    reason: str

@@ -1,6 +1,5 @@
 """Persons as others may read them."""
 
-from collections.abc import Callable
 from datetime import date
 from uuid import UUID
 
@@ -12,7 +11,8 @@ from app.kernel.actor import Actor, ActorKind
 from app.kernel.crypto import blind_indexes, decrypt
 from app.kernel.database import fetch, fetch_one, query
 from app.patients.access import PersonNotFound, require_may_see
-from app.patients.rules import age_on, mask_id, mask_name, mask_phone
+from app.patients.masking import FIELD_KINDS, Audience, mask, name_for
+from app.patients.rules import age_on
 from app.patients.tables import Scope
 
 BINDINGS_SHOWN_MAX = 20
@@ -61,7 +61,7 @@ async def person_view(actor: Actor, *, person_id: UUID) -> PersonView:
     return PersonView(
         id=row["id"],
         name=row["name"],
-        masked_name=mask_name(row["name"]),
+        masked_name=name_for(Audience.DISPLAY, row["name"]),
         sex=row["sex"],
         born_on=row["born_on"],
         age=age_on(await clock.today(), row["born_on"]),
@@ -74,7 +74,7 @@ async def masked_name(actor: Actor, *, person_id: UUID) -> str:
     row = await fetch_one("SELECT name FROM person WHERE id = $1", person_id)
     if row is None:
         raise PersonNotFound(person_id=person_id)
-    return mask_name(row["name"])
+    return name_for(Audience.DISPLAY, row["name"])
 
 
 @query
@@ -89,10 +89,10 @@ async def find_by_id_number(actor: Actor, *, id_number: str) -> UUID | None:
 async def id_number_ends_with(actor: Actor, *, person_id: UUID, ending: str) -> bool:
     """Does the person's ID number end so? For terminals that prove presence; the number stays here."""
     row = await fetch_one("SELECT id, id_number FROM person WHERE id = $1", person_id)
-    if row is None or row["id_number"] is None:
+    if row is None:
         return False
-    number = decrypt(row["id_number"], context=f"person.id_number.{row['id']}")
-    return len(ending) >= 4 and number.endswith(ending.upper())
+    number = opened(row, "id_number")
+    return number is not None and len(ending) >= 4 and number.endswith(ending.upper())
 
 
 @query
@@ -112,12 +112,12 @@ async def bound_persons(actor: Actor) -> list[BoundPerson]:
     return [
         BoundPerson(
             id=row["id"],
-            name=row["name"],
+            name=name_for(Audience.OWNER, row["name"]),
             sex=row["sex"],
             born_on=row["born_on"],
             age=age_on(today, row["born_on"]),
-            masked_id_number=_opened(row, "id_number", mask_id),
-            masked_phone=_opened(row, "phone", mask_phone),
+            masked_id_number=masked(row, "id_number"),
+            masked_phone=masked(row, "phone"),
             relation=row["relation"],
             guardian=row["guardian"],
             scopes=list(row["scopes"]),
@@ -151,7 +151,14 @@ async def allergies_of(actor: Actor, *, person_id: UUID) -> list[AllergyView]:
     return [AllergyView(**dict(row)) for row in rows]
 
 
-def _opened(row: asyncpg.Record, column: str, mask: Callable[[str], str]) -> str | None:
+def masked(row: asyncpg.Record, column: str) -> str | None:
+    """An encrypted column as its reader sees it by default."""
+    plain = opened(row, column)
+    return None if plain is None else mask(FIELD_KINDS[column], plain)
+
+
+def opened(row: asyncpg.Record, column: str) -> str | None:
+    """An encrypted column, in plain, of a `person` row that was read with its id."""
     if row[column] is None:
         return None
-    return mask(decrypt(row[column], context=f"person.{column}.{row['id']}"))
+    return decrypt(row[column], context=f"person.{column}.{row['id']}")

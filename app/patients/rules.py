@@ -1,4 +1,4 @@
-"""What an ID number says, how old somebody is, and what of a name or number may be shown."""
+"""What an ID number says, how old somebody is, and in which form a name is stored."""
 
 import re
 import unicodedata
@@ -70,27 +70,3 @@ def may_lack_number(day: date, born_on: date) -> bool:
 def clean_name(name: str) -> str:
     """The form a name is stored and compared in: NFC, no blanks around, one kind of dot."""
     return DOTS.sub("·", unicodedata.normalize("NFC", name).strip())
-
-
-def mask_name(name: str) -> str:
-    """What a public display may show: 张三 -> 张*, 李小明 -> 李*明, 欧阳娜娜 -> 欧**娜."""
-    points = clean_name(name)
-    if len(points) <= 1:
-        return points
-    if len(points) == 2:
-        return points[0] + "*"
-    return points[0] + "*" * (len(points) - 2) + points[-1]
-
-
-def mask_id(number: str) -> str:
-    """First 6, 8 stars, last 4; anything shorter shows nothing."""
-    return number[:6] + "*" * 8 + number[-4:] if len(number) == ID_LENGTH else "*" * len(number)
-
-
-def mask_id_in_public(number: str) -> str:
-    """First and last character only: the first six and the length tell birth place and more."""
-    return number[:1] + "*" * (len(number) - 2) + number[-1:] if len(number) > 2 else "*" * len(number)
-
-
-def mask_phone(phone: str) -> str:
-    return phone[:3] + "****" + phone[-4:] if len(phone) == 11 else "*" * len(phone)

@@ -8,8 +8,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.identity.roles import StaffRole
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.http import PAGE_MAX
 from app.kernel.idempotency import Command, once
@@ -37,7 +35,7 @@ class Prescriptions(msgspec.Struct, frozen=True):
     next: UUID | None = None
 
 
-@get("/prescriptions")
+@get("/prescriptions", permission="prescription.list")
 async def list_waiting(
     actor: NamedDependency[Actor],
     window_id: Annotated[UUID | None, QueryParameter()] = None,
@@ -48,7 +46,7 @@ async def list_waiting(
     return Prescriptions(found, next=found[-1].id if len(found) == limit else None)
 
 
-@post("/prescriptions/{prescription_id:uuid}/review", status_code=200)
+@post("/prescriptions/{prescription_id:uuid}/review", permission="prescription.review", status_code=200)
 async def review(
     prescription_id: FromPath[UUID],
     data: JSONBody[Review],
@@ -67,7 +65,7 @@ async def review(
     return await prescription_view(actor, prescription_id=prescription_id)
 
 
-@post("/prescriptions/{prescription_id:uuid}/call", status_code=200)
+@post("/prescriptions/{prescription_id:uuid}/call", permission="prescription.call", status_code=200)
 async def call(
     prescription_id: FromPath[UUID], actor: NamedDependency[Actor], asked: NamedDependency[Command]
 ) -> PrescriptionView:
@@ -75,7 +73,7 @@ async def call(
     return await prescription_view(actor, prescription_id=prescription_id)
 
 
-@post("/prescriptions/{prescription_id:uuid}/dispense", status_code=200)
+@post("/prescriptions/{prescription_id:uuid}/dispense", permission="prescription.dispense", status_code=200)
 async def hand_over(
     prescription_id: FromPath[UUID],
     data: JSONBody[Dispense],
@@ -95,6 +93,5 @@ async def hand_over(
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff(StaffRole.PHARMACIST)],
     route_handlers=[list_waiting, review, call, hand_over],
 )

@@ -7,7 +7,6 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.identity.signed_in import require_staff
 from app.kernel.actor import Actor
 from app.kernel.database import query
 from app.kernel.idempotency import Command, once
@@ -52,22 +51,22 @@ async def desk_reply(actor: Actor, *, ticket_id: UUID) -> DeskReply:
     return DeskReply(ticket=ticket, person=person)
 
 
-@get("/rooms/{room_id:uuid}/queue")
+@get("/rooms/{room_id:uuid}/queue", permission="queue.read")
 async def room_queue(actor: NamedDependency[Actor], room_id: FromPath[UUID]) -> RoomQueueState:
     return await room_queue_state(actor, room_id=room_id)
 
 
-@get("/zones/{zone_id:uuid}/queue")
+@get("/zones/{zone_id:uuid}/queue", permission="queue.read")
 async def zone_queue(actor: NamedDependency[Actor], zone_id: FromPath[UUID]) -> ZoneQueueState:
     return await zone_queue_state(actor, zone_id=zone_id)
 
 
-@get("/windows/{window_id:uuid}/queue")
+@get("/windows/{window_id:uuid}/queue", permission="queue.read")
 async def window_board(actor: NamedDependency[Actor], window_id: FromPath[UUID]) -> WindowQueueState:
     return await window_queue_state(actor, window_id=window_id)
 
 
-@post("/rooms/{room_id:uuid}/call-next", status_code=200, guards=[require_staff("doctor", "nurse")])
+@post("/rooms/{room_id:uuid}/call-next", permission="queue.call_to_room", status_code=200)
 async def call_next_to_room(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], room_id: FromPath[UUID]
 ) -> DeskReply:
@@ -76,8 +75,8 @@ async def call_next_to_room(
 
 @post(
     "/windows/{window_id:uuid}/call-next",
+    permission="queue.call_to_window",
     status_code=200,
-    guards=[require_staff("pharmacist", "technician", "cashier", "nurse")],
 )
 async def call_next_to_window(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], window_id: FromPath[UUID]
@@ -86,21 +85,21 @@ async def call_next_to_window(
     return await desk_ticket(actor, ticket_id=ticket_id)
 
 
-@post("/tickets/{ticket_id:uuid}/recall", status_code=200)
+@post("/tickets/{ticket_id:uuid}/recall", permission="ticket.recall", status_code=200)
 async def call_again(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
     return await desk_reply(actor, ticket_id=await once(asked, recall, actor, ticket_id=ticket_id))
 
 
-@post("/tickets/{ticket_id:uuid}/miss", status_code=200)
+@post("/tickets/{ticket_id:uuid}/miss", permission="ticket.miss", status_code=200)
 async def pass_over(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
     return await desk_reply(actor, ticket_id=await once(asked, miss_ticket, actor, ticket_id=ticket_id))
 
 
-@post("/tickets/{ticket_id:uuid}/serve", status_code=200)
+@post("/tickets/{ticket_id:uuid}/serve", permission="ticket.serve", status_code=200)
 async def serve_at_window(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
@@ -108,7 +107,7 @@ async def serve_at_window(
     return await desk_reply(actor, ticket_id=await once(asked, finish_ticket, actor, ticket_id=ticket_id))
 
 
-@post("/tickets/{ticket_id:uuid}/door", status_code=200, guards=[require_staff("doctor", "nurse")])
+@post("/tickets/{ticket_id:uuid}/door", permission="ticket.to_door", status_code=200)
 async def to_door(
     data: JSONBody[ToDoor],
     actor: NamedDependency[Actor],
@@ -119,7 +118,7 @@ async def to_door(
     return await desk_reply(actor, ticket_id=done)
 
 
-@post("/tickets/{ticket_id:uuid}/readmit", status_code=200, guards=[require_staff("nurse", "registrar")])
+@post("/tickets/{ticket_id:uuid}/readmit", permission="ticket.readmit", status_code=200)
 async def let_wait_again(
     actor: NamedDependency[Actor], asked: NamedDependency[Command], ticket_id: FromPath[UUID]
 ) -> DeskReply:
@@ -128,7 +127,6 @@ async def let_wait_again(
 
 router = Router(
     path="/api/staff/v1",
-    guards=[require_staff()],
     route_handlers=[
         room_queue,
         zone_queue,

@@ -10,8 +10,12 @@ from uuid import UUID
 import msgspec
 from joserfc.jwk import ECKey
 
+from app.identity.authenticator import seed_context
 from app.identity.dpop import PublicKey, thumbprint
 from app.identity.roles import DeviceKind, StaffRole
+from app.identity.totp import new_seed
+from app.kernel import clock
+from app.kernel.crypto import encrypt
 from app.kernel.ids import new_id
 from app.kernel.settings import settings
 from app.seed.copying import Rows
@@ -41,6 +45,22 @@ class DeviceSecret(msgspec.Struct, frozen=True, kw_only=True):
 def new_passwords() -> dict[StaffRole, str]:
     """One password per role: 77 people in a demo need not have 77."""
     return {role: f"{role}-{secrets.token_hex(5)}" for role in StaffRole}
+
+
+def new_totp_seeds(members: list[Member]) -> dict[UUID, str]:
+    """One seed per login: two people who share one would use up each other's codes."""
+    return {member.id: new_seed() for member in members}
+
+
+def totp_rows(seeds: dict[UUID, str]) -> Rows:
+    return Rows(
+        table="totp_seed",
+        columns=("staff_id", "seed", "last_step", "enrolled_at"),
+        records=[
+            (staff_id, encrypt(seed, context=seed_context(staff_id)), 0, clock.wall())
+            for staff_id, seed in seeds.items()
+        ],
+    )
 
 
 def new_devices(plans: list[DevicePlan]) -> list[DeviceSecret]:
@@ -87,7 +107,11 @@ def _thumbprint(device: DeviceSecret) -> str:
 
 
 def write_credentials(
-    *, members: list[Member], passwords: dict[StaffRole, str], devices: list[DeviceSecret]
+    *,
+    members: list[Member],
+    passwords: dict[StaffRole, str],
+    totp_seeds: dict[UUID, str],
+    devices: list[DeviceSecret],
 ) -> Path:
     """Written whole and readable by us alone, before the database commits what it opens."""
     names = {spec.code: spec.name for spec in DEPARTMENTS}
@@ -96,6 +120,7 @@ def write_credentials(
             {
                 "login_name": member.login_name,
                 "password": passwords[member.role],
+                "totp_seed": totp_seeds[member.id],
                 "role": str(member.role),
                 "name": member.name,
                 "title": member.title,

@@ -20,7 +20,14 @@ from app.outpatient.schedule import roll_sessions
 from app.seed.clinics import put_clinics, put_ward_rates
 from app.seed.codes import icd10_rows
 from app.seed.copying import Rows, copy_rows
-from app.seed.credentials import device_rows, new_devices, new_passwords, write_credentials
+from app.seed.credentials import (
+    device_rows,
+    new_devices,
+    new_passwords,
+    new_totp_seeds,
+    totp_rows,
+    write_credentials,
+)
 from app.seed.people import patient_rows
 from app.seed.places import build_house
 from app.seed.staff import build_staff, staff_rows
@@ -62,10 +69,12 @@ async def _seed(actor: Actor, *, passwords: dict[StaffRole, str], hashes: dict[S
     fake.seed_instance(SEED)
     house = build_house()
     members = build_staff(fake, house)
+    totp_seeds = new_totp_seeds(members)
     devices = new_devices(house.devices)
     rows: list[Rows] = [
         *house.rows,
         *staff_rows(members, hashes),
+        totp_rows(totp_seeds),
         device_rows(devices),
         *patient_rows(fake, random, at=await clock.now()),
     ]
@@ -76,7 +85,7 @@ async def _seed(actor: Actor, *, passwords: dict[StaffRole, str], hashes: dict[S
         await put_icd10(actor, rows=batch)
     await put_clinics(actor, house=house, members=members, since=await clock.today())
     await put_ward_rates(actor, house=house)
-    write_credentials(members=members, passwords=passwords, devices=devices)
+    write_credentials(members=members, passwords=passwords, totp_seeds=totp_seeds, devices=devices)
     return True
 
 

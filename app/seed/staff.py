@@ -19,7 +19,9 @@ OTHERS = (
     (StaffRole.NURSE, "护师", "GP", 2),  # triage desk
     (StaffRole.CASHIER, "收费员", None, 2),
     (StaffRole.REGISTRAR, "挂号员", None, 2),
-    (StaffRole.ADMIN, "信息科工程师", None, 1),
+    (StaffRole.SYSTEM_ADMIN, "信息科工程师", None, 1),
+    (StaffRole.SECURITY_ADMIN, "信息安全工程师", None, 2),  # what one asks for, the other approves
+    (StaffRole.AUDIT_ADMIN, "安全审计员", None, 1),
 )
 
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app.inpatient.queries import stay_wristband
 from tests.bedside_terminal.test_terminal import Terminal
 from tests.billing.conftest import SIMULATOR, PayingHospital
 from tests.make import inpatient as make
@@ -58,3 +59,23 @@ async def test_another_stays_top_up_does_not_exist_here(
     started = await theirs.post("/deposit/top-ups", amount_fen=100, channel="wechat_native")
     reply = await ours.get(f"/top-ups/{started.json()['attempt_id']}")
     assert (reply.status_code, reply.json()["code"]) == (404, "top_up_not_found")
+
+
+async def test_a_top_up_wants_a_fresh_proof(hospital: PayingHospital, client: httpx.AsyncClient) -> None:
+    stay = await make.stay()
+    terminal = await opened(client, stay)
+    await make.write("UPDATE bedside_session SET proved_at = now() - interval '121 seconds'")
+    refused = await terminal.post("/deposit/top-ups", amount_fen=100, channel="wechat_native")
+    assert (refused.status_code, refused.json()["code"]) == (401, "step_up_required")
+    assert refused.headers["WWW-Authenticate"] == (
+        'Bearer error="insufficient_user_authentication", max_age=120'
+    )
+    assert await make.read("SELECT count(*) FROM bill WHERE encounter_id = $1", stay.encounter_id) == 0
+    assert (await terminal.get("/fees/today")).status_code == 200
+
+    band = await stay_wristband(stay.nurse, admission_id=stay.admission_id)
+    proved = await terminal.post("/prove", wristband=band, id_last6=stay.id_number[-6:])
+    assert proved.status_code == 200, proved.text
+    assert proved.json()["proved_until"] > proved.json()["expires_at"]
+    started = await terminal.post("/deposit/top-ups", amount_fen=100, channel="wechat_native")
+    assert started.is_success, started.text

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.identity.limited import StepUpRequired
 from app.inpatient.admission import replace_wristband
 from app.inpatient.bedside import (
     BedsideLocked,
@@ -15,6 +16,8 @@ from app.inpatient.bedside import (
     WristbandReplaced,
     WristbandUnknown,
     lock_bedside,
+    prove_bedside,
+    require_fresh_proof,
     unlock_bedside,
     use_bedside,
 )
@@ -140,3 +143,56 @@ async def test_only_a_terminal_at_a_bed_can_be_unlocked(db: str) -> None:
     kiosk = await make.device(kind="kiosk", place_kind="zone", place_id=stay.bed_id)
     unlock = unlock_bedside(kiosk, wristband=await band_of(stay), id_last6=stay.id_number[-6:])
     assert await refusal(unlock) is BedsideNotPlaced
+
+
+async def opened_long_ago(stay: make.StayMade, *, seconds: int) -> str:
+    opened = await unlock_bedside(stay.terminal, wristband=await band_of(stay), id_last6=stay.id_number[-6:])
+    await make.write(f"UPDATE bedside_session SET proved_at = now() - interval '{seconds} seconds'")
+    return opened.token
+
+
+@pytest.mark.parametrize(("seconds", "fresh"), [(0, True), (110, True), (121, False)])
+async def test_a_proof_is_fresh_for_two_minutes(db: str, seconds: int, fresh: bool) -> None:
+    stay = await make.stay()
+    token = await opened_long_ago(stay, seconds=seconds)
+    used = await use_bedside(stay.terminal, token=token)
+    if fresh:
+        require_fresh_proof(used)
+    else:
+        with pytest.raises(StepUpRequired, match="step_up_required"):
+            require_fresh_proof(used)
+
+
+async def test_proving_again_renews_the_proof_and_keeps_the_session(db: str) -> None:
+    stay = await make.stay()
+    token = await opened_long_ago(stay, seconds=300)
+    again = await prove_bedside(
+        stay.terminal, token=token, wristband=await band_of(stay), id_last6=stay.id_number[-6:]
+    )
+    require_fresh_proof(again)
+    assert again.session_id == (await use_bedside(stay.terminal, token=token)).session_id
+    assert await make.read("SELECT count(*) FROM bedside_session") == 1
+
+
+async def test_a_vain_proof_is_counted_and_leaves_the_old_one(db: str) -> None:
+    stay = await make.stay()
+    other = await make.stay(ward=stay.ward, nurse=stay.nurse, label="02", name="王五")
+    token, band = await opened_long_ago(stay, seconds=300), await band_of(stay)
+
+    def prove(wristband: str, id_last6: str) -> Any:
+        return prove_bedside(stay.terminal, token=token, wristband=wristband, id_last6=id_last6)
+
+    assert await refusal(prove(await band_of(other), other.id_number[-6:])) is WristbandNotThisBed
+    for _ in range(TRIES_MAX - 1):
+        assert await refusal(prove(band, "000000")) is IdDigitsWrong
+    assert await refusal(prove(band, stay.id_number[-6:])) is BedsidePaused
+    with pytest.raises(StepUpRequired):
+        require_fresh_proof(await use_bedside(stay.terminal, token=token))
+
+
+async def test_a_closed_terminal_proves_nothing(db: str) -> None:
+    stay = await make.stay()
+    token, band = await opened_long_ago(stay, seconds=0), await band_of(stay)
+    await lock_bedside(stay.terminal)
+    prove = prove_bedside(stay.terminal, token=token, wristband=band, id_last6=stay.id_number[-6:])
+    assert await refusal(prove) is BedsideLocked

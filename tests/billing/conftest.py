@@ -22,7 +22,7 @@ from app.billing.refunds import SUBMIT_REFUND
 from app.billing.resolving import sweep_attempts
 from app.billing.routes import router as ledger_router
 from app.billing.tables import PayMethod
-from app.identity.signed_in import current_actor
+from app.identity.signed_in import current_actor, enforce_policy
 from app.kernel.actor import system
 from app.kernel.clock import move_clock
 from app.kernel.database import action, fetch
@@ -180,6 +180,7 @@ def money_app() -> Litestar:
     """The rooms of the app that money passes through, put together as the whole app does."""
     return Litestar(
         route_handlers=[notice_router, ledger_router, bills_router, payments_router],
+        guards=[enforce_policy],
         exception_handlers=EXCEPTION_HANDLERS,
         dependencies={"actor": Provide(current_actor), "asked": Provide(request_command)},
         request_max_body_size=BODY_BYTES_MAX,

@@ -11,9 +11,9 @@ import httpx
 import msgspec
 import pytest
 
-from app.identity import alipay_login, channel_login, passwords, sessions, wechat_login
+from app.identity import alipay_login, channel_login, sessions, wechat_login
 from app.identity.channel_settings import PlatformUnavailable
-from app.identity.queries import DeviceNotFound, account_subject, device, devices_at, staff_role
+from app.identity.queries import DeviceNotFound, account_subject, device, devices_at
 from app.identity.roles import Platform
 from app.identity.wechat_login import LoginCodeRefused
 from app.kernel import clock
@@ -79,24 +79,6 @@ async def test_a_login_without_an_s256_challenge_is_refused(
     assert (reply.status_code, reply.json()["code"]) == (422, "challenge_malformed")
 
 
-async def staff_tries(client: httpx.AsyncClient, name: str, password: str) -> httpx.Response:
-    body = {"login_name": name, "password": password, "code_challenge": CHALLENGE}
-    return await client.post("/api/staff/v1/login", json=body)
-
-
-async def test_a_doctor_logs_in_and_is_known(client: httpx.AsyncClient) -> None:
-    staff_id, name = await make.staff_login(role="doctor")
-    code = (await staff_tries(client, name, "right-password")).json()["code"]
-    body = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
-    reply = await client.post("/oauth/token", json=body)
-    assert reply.status_code == 200
-    found = await client.get("/api/staff/v1/departments", headers=make.bearer(reply.json()["access_token"]))
-    assert found.status_code == 200
-    assert await staff_role(make.staff_actor(staff_id)) == "doctor"
-    assert await staff_role(system("test")) is None
-    assert await staff_role(make.staff_actor(new_id())) is None
-
-
 async def test_the_code_challenge_method_cannot_be_talked_down(client: httpx.AsyncClient) -> None:
     body = {
         "grant_type": "authorization_code",
@@ -107,51 +89,6 @@ async def test_the_code_challenge_method_cannot_be_talked_down(client: httpx.Asy
     assert (await client.post("/oauth/token", json=body)).status_code == 400
     body = {"grant_type": "password", "code": "x", "code_verifier": VERIFIER}
     assert (await client.post("/oauth/token", json=body)).status_code == 400
-
-
-async def test_wrong_passwords_lock_for_a_while(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, name = await make.staff_login()
-    for _ in range(passwords.FAILURES_MAX):
-        reply = await staff_tries(client, name, "wrong")
-        assert (reply.status_code, reply.json()["code"]) == (401, "login_refused")
-    locked = await staff_tries(client, name, "right-password")
-    assert (locked.status_code, locked.json()["code"]) == (429, "login_locked")
-    assert locked.headers["Retry-After"] == "900"
-    later = clock.wall() + timedelta(minutes=passwords.LOCKED_MINUTES, seconds=1)
-    monkeypatch.setattr(clock, "wall", lambda: later)
-    assert (await staff_tries(client, name, "right-password")).status_code == 200
-
-
-async def test_a_right_password_forgets_earlier_failures(client: httpx.AsyncClient) -> None:
-    _, name = await make.staff_login()
-    for _ in range(passwords.FAILURES_MAX - 1):
-        await staff_tries(client, name, "wrong")
-    assert (await staff_tries(client, name, "right-password")).status_code == 200
-    assert (await staff_tries(client, name, "wrong")).status_code == 401
-
-
-async def test_a_guess_that_was_right_while_another_locked_is_refused(
-    db: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    staff_id, name = await make.staff_login()
-    asked = passwords.check_password
-
-    async def locked_meanwhile(stored: str, password: str) -> bool:
-        await value(
-            "UPDATE staff_login SET locked_until = now() + interval '1 hour' WHERE staff_id = $1", staff_id
-        )
-        return await asked(stored, password)
-
-    monkeypatch.setattr(passwords, "check_password", locked_meanwhile)
-    with pytest.raises(passwords.LoginRefused):
-        await passwords.log_in_staff(login_name=name, password="right-password", challenge=CHALLENGE)
-
-
-async def test_an_unknown_name_sounds_like_a_wrong_password(client: httpx.AsyncClient) -> None:
-    reply = await staff_tries(client, "nobody", "x" * 500)
-    assert (reply.status_code, reply.json()["code"]) == (401, "login_refused")
 
 
 async def test_a_device_is_found_by_its_place(db: str) -> None:

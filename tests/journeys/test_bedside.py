@@ -103,3 +103,17 @@ async def test_a_session_of_one_terminal_is_nothing_at_another(day: Day, ward: W
     with pytest.raises(Refused) as locked:
         await there.get("/deposit")
     assert locked.value.code == "bedside_locked"
+
+
+async def test_the_patient_proves_it_again_without_losing_the_session(day: Day, ward: Ward) -> None:
+    mine, neighbour = await new_visitor(day), await new_visitor(day)
+    band = await ward.band(await ward.admit(mine, FIRST))
+    terminal = await ward.terminal(FIRST)
+    terminal.headers["Bedside-Session"] = (await terminal.post("/unlock", shown(mine, band)))["session"]
+    before = await terminal.get("/session")
+
+    await terminal.expect_refusal("id_digits_wrong", "/prove", shown(neighbour, band))
+    after = await terminal.post("/prove", shown(mine, band))
+
+    assert after["proved_until"] > before["proved_until"]
+    assert (await terminal.get("/deposit"))["balance_fen"] == 0

@@ -12,7 +12,7 @@ ENDS_SECONDS_MAX = 20.0
 
 
 async def later(day: Day, by: timedelta) -> None:
-    admin = await day.staff("admin")
+    admin = await day.staff("system_admin")
     await admin.post("/clock", {"at": (await day.business_now(admin) + by).isoformat()})
 
 

@@ -37,7 +37,7 @@ def test_a_day_is_played_and_every_step_holds(running_hospital: RunningHospital)
 async def test_played_again_at_night_it_begins_with_the_next_morning(
     day: Day, running_hospital: RunningHospital
 ) -> None:
-    admin = await day.staff("admin")
+    admin = await day.staff("system_admin")
     now = (await day.business_now(admin)).astimezone(LOCAL)
     await admin.post("/clock", {"at": now.replace(hour=23, minute=30, second=0).isoformat()})
 

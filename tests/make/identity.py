@@ -5,13 +5,18 @@ import hashlib
 from itertools import count
 from uuid import UUID
 
+from app.identity.authenticator import seed_context
 from app.identity.passwords import hash_password, set_staff_login
 from app.identity.roles import StaffRole
 from app.identity.sessions import Login, open_session
+from app.identity.totp import code_of, new_seed, step_at
+from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind, system
+from app.kernel.crypto import encrypt
 from app.kernel.ids import new_id
 from tests.make.proofs import KEYS, DeviceKey, key_of
 from tests.make.rows import row
+from tests.make.rows import value as row_of
 
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -27,18 +32,18 @@ async def account_actor() -> Actor:
     return Actor(kind=ActorKind.ACCOUNT, id=await account(), channel="mini_program")
 
 
-def staff_actor(staff_id: UUID) -> Actor:
-    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff")
+def staff_actor(staff_id: UUID, *, role: str = "doctor") -> Actor:
+    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff", role=role)
 
 
-def device_actor(device_id: UUID) -> Actor:
-    return Actor(kind=ActorKind.DEVICE, id=device_id, channel="kiosk")
+def device_actor(device_id: UUID, *, kind: str = "kiosk") -> Actor:
+    return Actor(kind=ActorKind.DEVICE, id=device_id, channel=kind, role=kind)
 
 
 async def staff_login(
     *, staff_id: UUID | None = None, role: str = "doctor", password: str = "right-password"
 ) -> tuple[UUID, str]:
-    """(staff id, login name) of a login with this password."""
+    """(staff id, login name) of a login with this password and no second factor."""
     staff_id = staff_id or new_id()
     name = f"{role}{next(_numbers)}"
     await set_staff_login(
@@ -49,6 +54,24 @@ async def staff_login(
         role=StaffRole(role),
     )
     return staff_id, name
+
+
+async def totp_seed(staff_id: UUID) -> str:
+    """Enrol an authenticator app for a login; its seed."""
+    seed = new_seed()
+    sealed = encrypt(seed, context=seed_context(staff_id))
+    await row_of(
+        "INSERT INTO totp_seed (staff_id, seed, last_step, enrolled_at) VALUES ($1, $2, 0, $3)",
+        staff_id,
+        sealed,
+        clock.wall(),
+    )
+    return seed
+
+
+def otp(seed: str, *, aside: int = 0) -> str:
+    """What the app shows now, or `aside` steps before or after."""
+    return code_of(seed, step_at(clock.wall()) + aside)
 
 
 async def device(

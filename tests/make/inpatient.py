@@ -91,12 +91,12 @@ async def staff(ward: WardMade, *, role: str = "nurse", in_ward: bool = True, na
         ward.department_id,
         ward.id if in_ward else None,
     )
-    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff")
+    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff", role=role)
 
 
 async def device(*, kind: str = "bedside", place_kind: str = "bed", place_id: UUID) -> Actor:
     device_id, _ = await identity.device(kind=kind, place_kind=place_kind, place_id=place_id)
-    return Actor(kind=ActorKind.DEVICE, id=device_id, channel=kind)
+    return Actor(kind=ActorKind.DEVICE, id=device_id, channel=kind, role=kind)
 
 
 _serials = itertools.count(1)
@@ -185,8 +185,9 @@ async def stay(
     )
 
 
-async def bearer(actor: Actor, *, role: str) -> dict[str, str]:
+async def bearer(actor: Actor, *, role: str | None = None) -> dict[str, str]:
     """The header of a login of this member of staff or device."""
+    role = role or actor.role
     if actor.kind is ActorKind.STAFF:
         await write(
             "INSERT INTO staff_login (staff_id, login_name, password_hash, role, auth_version, failures)"

@@ -44,7 +44,7 @@ async def relay_all() -> None:
     assert await value("SELECT count(*) FROM delivery WHERE status <> 'done'") == 0
 
 
-async def token_of(actor: Actor, *, role: str = "") -> str:
+async def token_of(actor: Actor, *, role: str | None = None) -> str:
     return (await inpatient.bearer(actor, role=role))["Authorization"].partition(" ")[2]
 
 

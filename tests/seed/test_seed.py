@@ -13,6 +13,9 @@ from faker import Faker
 from app.catalog.queries import lab_panel, lab_panels, search_drugs, search_icd10
 from app.identity.devices import log_in_device
 from app.identity.passwords import log_in_staff
+from app.identity.roles import FactorKind
+from app.identity.second_factor import Proof
+from app.identity.totp import code_of, step_at
 from app.kernel import clock, database
 from app.kernel.actor import system
 from app.kernel.crypto import decrypt
@@ -68,10 +71,17 @@ async def test_the_hospital_is_whole_and_opens(seeded: Path) -> None:
     assert await value("SELECT count(*) FROM drug") >= 120
     told = msgspec.json.decode(read(seeded))
     assert {login["role"] for login in told["staff"]} == {
-        "doctor", "nurse", "pharmacist", "technician", "cashier", "registrar", "admin",
+        "doctor", "nurse", "pharmacist", "technician", "cashier", "registrar",
+        "system_admin", "security_admin", "audit_admin",
     }  # fmt: skip
     first = told["staff"][0]
-    assert await log_in_staff(login_name=first["login_name"], password=first["password"], challenge=CHALLENGE)
+    code = code_of(first["totp_seed"], step_at(clock.wall()))
+    assert await log_in_staff(
+        login_name=first["login_name"],
+        password=first["password"],
+        challenge=CHALLENGE,
+        proof=Proof(kind=FactorKind.TOTP, answer=code),
+    )
     kinds = Counter(device["kind"] for device in told["devices"])
     assert kinds == {
         "kiosk": 2,
