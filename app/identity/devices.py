@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from app.identity.queries import DeviceNotFound
@@ -74,13 +75,9 @@ async def revoke_device(actor: Actor, *, device_id: UUID) -> None:
         raise DeviceNotFound(device_id=device_id)
 
 
-async def log_in_device(*, device_id: UUID, thumbprint: str) -> AccessToken:
-    """A short token for the device whose key has just signed; it opens nothing without that key."""
-    return await _log_in(ANONYMOUS, device_id=device_id, thumbprint=thumbprint)
-
-
-@action
-async def _log_in(actor: Actor, *, device_id: UUID, thumbprint: str) -> AccessToken:
+@query
+async def require_enrolled(actor: Actor, *, device_id: UUID, thumbprint: str) -> asyncpg.Record:
+    """Kind and auth version of the device that has this key, or DeviceRefused."""
     row = await fetch_one(
         "SELECT kind, auth_version FROM device WHERE id = $1 AND key_thumbprint = $2 AND disabled_at IS NULL",
         device_id,
@@ -88,6 +85,17 @@ async def _log_in(actor: Actor, *, device_id: UUID, thumbprint: str) -> AccessTo
     )
     if row is None:
         raise DeviceRefused(device_id=device_id)
+    return row
+
+
+async def log_in_device(*, device_id: UUID, thumbprint: str) -> AccessToken:
+    """A short token for the device whose key has just signed; it opens nothing without that key."""
+    return await _log_in(ANONYMOUS, device_id=device_id, thumbprint=thumbprint)
+
+
+@action
+async def _log_in(actor: Actor, *, device_id: UUID, thumbprint: str) -> AccessToken:
+    row = await require_enrolled(actor, device_id=device_id, thumbprint=thumbprint)
     login = Login(
         kind=ActorKind.DEVICE,
         id=device_id,

@@ -69,7 +69,8 @@ def _origins(connection: AnyConnection) -> set[str]:
     so a proof for another name than ours does not come into being.
     """
     host = connection.headers.get("Host", "")
-    return {f"http://{host}", f"https://{host}", settings().public_url.rstrip("/")}
+    ours = {settings().public_url.rstrip("/")} if settings().public_url else set()
+    return {f"http://{host}", f"https://{host}", *ours}
 
 
 async def _body(connection: AnyConnection) -> bytes:

@@ -158,6 +158,7 @@ async def test_another_key_or_a_stranger_gets_no_token(client: httpx.AsyncClient
     for asking in (log_in(client, device_id, DeviceKey.new()), log_in(client, new_id(), key)):
         refused = await asking
         assert (refused.status_code, refused.json()["code"]) == (401, "device_refused")
+    assert await value("SELECT count(*) FROM proof_nonce") == 0, "a stranger fills no table"
 
 
 async def test_a_stolen_token_opens_nothing_without_its_key(client: httpx.AsyncClient) -> None:

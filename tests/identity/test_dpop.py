@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
@@ -23,6 +24,8 @@ from app.identity.dpop import (
     read_proof,
     require_fit,
 )
+from app.kernel import clock
+from app.kernel.settings import settings as process_settings
 from tests.make import identity as make
 from tests.make.proofs import DeviceKey
 
@@ -246,6 +249,29 @@ async def test_a_fuzzed_proof_is_a_401_over_http(client: httpx.AsyncClient, text
     reply = await client.post("/oauth/device", json=body, headers=headers)
     assert reply.status_code == 401, reply.text
     assert reply.json()["code"] in {"proof_invalid", "proof_stale"}
+
+
+@pytest.mark.parametrize("htu", ["/oauth/device", "http:///oauth/device", "http://evil.test/oauth/device"])
+async def test_a_proof_names_the_place_that_it_was_sent_to(client: httpx.AsyncClient, htu: str) -> None:
+    body = b'{"device_id": "00000000-0000-7000-8000-000000000000"}'
+    claims = {**CLAIMS, "htu": htu, "iat": int(clock.wall().timestamp()), "bh": digest(body)}
+    reply = await client.post("/oauth/device", content=body, headers={"DPoP": signed(HEADER, claims)})
+    assert (reply.status_code, reply.json()["code"]) == (401, "proof_invalid")
+    right = signed(HEADER, {**claims, "htu": "http://hospital.test/oauth/device"})
+    reply = await client.post("/oauth/device", content=body, headers={"DPoP": right})
+    assert reply.json()["code"] == "device_refused", "the control"
+
+
+async def test_the_public_address_counts_as_ours(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = msgspec.structs.replace(process_settings(), public_url="https://his.test")
+    monkeypatch.setattr(proofs, "settings", lambda: ours)
+    body = b'{"device_id": "00000000-0000-7000-8000-000000000000"}'
+    claims = {**CLAIMS, "htu": "https://his.test/oauth/device", "bh": digest(body)}
+    claims["iat"] = int(clock.wall().timestamp())
+    reply = await client.post("/oauth/device", content=body, headers={"DPoP": signed(HEADER, claims)})
+    assert reply.json()["code"] == "device_refused", "the proof was good"
 
 
 async def test_two_proofs_are_none(client: httpx.AsyncClient) -> None:
