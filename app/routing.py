@@ -17,6 +17,8 @@ from app.organization import device_routes as devices
 from app.organization import routes as organization
 from app.outpatient import routes as outpatient
 from app.pages import pages_router
+from app.patients import desk_routes as patient_desk
+from app.patients import glass_routes as break_glass
 from app.patients import routes as patients
 from app.pharmacy import routes as pharmacy
 from app.queueing import routes as queueing
@@ -25,6 +27,7 @@ from guide_kiosk import visits as kiosk
 from mini_program_api import (
     appointments,
     bills,
+    consents,
     departments,
     family,
     login,
@@ -33,6 +36,7 @@ from mini_program_api import (
     prescriptions,
     queue,
     reports,
+    sharing,
     timeline,
 )
 from notifications import tickets
@@ -50,6 +54,8 @@ STAFF: list[ControllerRouterHandler] = [
     organization.router,
     outpatient.router,
     patients.router,
+    patient_desk.router,
+    break_glass.router,
     pharmacy.router,
     queueing.router,
     staff_login.router,
@@ -58,6 +64,8 @@ STAFF: list[ControllerRouterHandler] = [
 CHANNELS: list[ControllerRouterHandler] = [
     login.router,
     family.router,
+    consents.router,
+    sharing.router,
     departments.router,
     appointments.router,
     bills.router,
