@@ -7,13 +7,14 @@ from app.billing import notice_routes as pay_notices
 from app.billing import routes as billing
 from app.catalog import routes as catalog
 from app.clock_routes import router as clock_router
+from app.identity import device_routes as device_door
 from app.identity import login_routes
 from app.identity import oauth_routes as oauth
-from app.identity import routes as identity
 from app.identity import staff_routes as staff_login
 from app.inpatient import routes as inpatient
 from app.laboratory import routes as laboratory
 from app.orders import routes as orders
+from app.organization import device_routes as devices
 from app.organization import routes as organization
 from app.outpatient import routes as outpatient
 from app.pages import pages_router
@@ -47,6 +48,7 @@ STAFF: list[ControllerRouterHandler] = [
     billing.router,
     catalog.router,
     clock_router,
+    devices.router,
     inpatient.router,
     laboratory.router,
     orders.router,
@@ -84,8 +86,8 @@ def routers() -> list[ControllerRouterHandler]:
     return [
         *STAFF,
         *CHANNELS,
-        identity.router,
         oauth.router,
+        device_door.router,
         pay_notices.router,
         tickets.router,
         realtime,

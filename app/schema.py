@@ -18,6 +18,7 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
     ROOT / "app/identity/clients.sql",
+    ROOT / "app/identity/identity.sql",
     ROOT / "app/patients/patients.sql",
     ROOT / "app/patients/consent.sql",
     ROOT / "app/encounters/encounters.sql",

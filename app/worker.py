@@ -20,7 +20,9 @@ from app.billing.late import refund_undecided
 from app.billing.refund_submission import submit_refund
 from app.billing.refunds import SUBMIT_REFUND
 from app.billing.resolving import sweep_attempts
+from app.identity.enrolment import forget_tries
 from app.identity.forgetting import forget_spent
+from app.identity.proofs import forget_nonces
 from app.inpatient.daily import post_nightly_fees
 from app.kernel.actor import system
 from app.kernel.database import close_pool, open_pool
@@ -60,6 +62,8 @@ JOB_HANDLERS: dict[str, JobHandler] = {
 # What is looked at again and again: (name, every seconds, what).
 SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("partitions.keep", 3600, keep_partitions),
+    ("identity.forget_nonces", 30, forget_nonces),
+    ("identity.forget_tries", 60, forget_tries),
     ("alerts.escalate", 1, escalate_overdue),
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),

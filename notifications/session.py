@@ -205,6 +205,10 @@ class Session:
         renewed = await use_ticket(self.hub.actor, ticket=ticket)
         if renewed is None or renewed.actor.id != self.actor.id or renewed.actor.kind != self.actor.kind:
             raise Close(CLOSE_AUTH, "ticket refused")
+        # The new login may reach less than the old one: a display that was moved stands elsewhere now.
+        for place in self.places.values():
+            if not await may_join(renewed.actor, place.kind, place.owner_id):
+                raise Close(CLOSE_FORBIDDEN, "stream refused")
         self.listener = renewed
 
     async def _tell_proved(self, place: Place, seq: int) -> None:

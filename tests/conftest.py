@@ -19,6 +19,7 @@ from app.kernel import crypto, database
 from app.kernel.hints import close_hints
 from app.kernel.settings import settings
 from tests.hospital import RunningHospital, run_hospital
+from tests.make.proofs import Signing
 from tests.rollback import OnePool
 
 # A pretty traceback with all variables takes half a second and more, in which nothing else of the test runs.
@@ -154,5 +155,7 @@ async def client(db: str) -> AsyncIterator[httpx.AsyncClient]:
     BUCKETS.forget()
     asgi: Any = app  # httpx types the protocol more narrowly than Litestar
     transport = httpx.ASGITransport(app=asgi, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://hospital.test") as asking:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://hospital.test", auth=Signing()
+    ) as asking:
         yield asking

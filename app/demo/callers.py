@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from app.demo.proving import DeviceKey
+
 SECONDS_MAX = 15.0
 
 
@@ -38,6 +40,7 @@ class Caller:
         self.http = http
         self.prefix = prefix
         self.headers: dict[str, str] = {}
+        self.key: DeviceKey | None = None
 
     async def get(self, path: str, **params: Any) -> Any:
         return await self._send("GET", path, params=params)
@@ -50,7 +53,10 @@ class Caller:
         headers = {**self.headers}
         if method == "POST":
             headers["Idempotency-Key"] = key or uuid.uuid4().hex
-        reply = await self.http.request(method, url, headers=headers, **content)
+        request = self.http.build_request(method, url, headers=headers, **content)
+        if self.key is not None:
+            self._prove(request, self.key)
+        reply = await self.http.send(request)
         body = msgspec.json.decode(reply.content) if reply.content else None
         if reply.is_error:
             raise Refused(reply.status_code, body if isinstance(body, dict) else {})
@@ -66,12 +72,20 @@ class Caller:
         self._bear(await self.post("/oauth/token", grant))
         return self
 
-    async def prove_key(self, device_id: str, device_key: str) -> "Caller":
-        self._bear(await self.post("/oauth/device", {"device_id": device_id, "device_key": device_key}))
+    async def prove_key(self, device_id: str, private_jwk: dict[str, Any]) -> "Caller":
+        """Log in as a device; from now on its key signs every request."""
+        self.key = DeviceKey(private_jwk)
+        self._bear(await self.post("/oauth/device", {"device_id": device_id}))
         return self
 
+    def _prove(self, request: httpx.Request, key: DeviceKey) -> None:
+        token = self.headers.get("Authorization", "").partition(" ")[2]
+        request.headers["DPoP"] = key.proof(
+            request.method, str(request.url), body=request.content, token=token
+        )
+
     def _bear(self, token: dict[str, Any]) -> None:
-        self.headers["Authorization"] = f"Bearer {token['access_token']}"
+        self.headers["Authorization"] = f"{token['token_type']} {token['access_token']}"
 
     async def expect_refusal(self, code: str, path: str, body: dict[str, Any]) -> str:
         """The request must be refused with this code; returns the Chinese sentence."""

@@ -75,7 +75,7 @@ class Day:
         raise StepBroken(f"no {kind} at {place}")
 
     async def device(self, card: dict[str, Any], prefix: str) -> Caller:
-        return await Caller(self.http, prefix).prove_key(card["device_id"], card["device_key"])
+        return await Caller(self.http, prefix).prove_key(card["device_id"], card["private_jwk"])
 
     async def listen(self, caller: Caller, *streams: str) -> Line:
         line = await Line.open(caller, self.url, *streams)

@@ -1,75 +1,109 @@
-"""Terminals and displays: each stands in one place and proves its key for a short token."""
+"""Terminals and displays: each stands in one place and proves its own key for a short token."""
 
-import hashlib
-import hmac
-import secrets
 from uuid import UUID
 
-from app.identity.roles import DeviceKind
+import asyncpg
+import msgspec
+
+from app.identity.queries import DeviceNotFound
+from app.identity.roles import DeviceKind, PlaceKind
 from app.identity.sessions import AccessToken, Login, open_session
 from app.identity.tokens import DEVICE_TOKEN_SECONDS
+from app.kernel import clock
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind
-from app.kernel.database import action, fetch_one, fetch_value
-from app.kernel.errors import Unauthenticated
-from app.kernel.ids import new_id
+from app.kernel.database import action, fetch_one, fetch_value, query
+from app.kernel.errors import DomainError, Unauthenticated
 
-KEY_BYTES = 32
+TOKEN_TYPE = "DPoP"  # noqa: S105 - the word of RFC 9449, not a secret
+PROVED_BY_KEY = ("pop",)  # RFC 8176
 
 
 class DeviceRefused(Unauthenticated):
     code = "device_refused"
-    message = "设备凭证无效或已停用，请联系信息科重新登记。"
+    message = "设备未登记、密钥不符或已停用，请联系信息科重新登记。"
+
+
+class BedHasTerminal(DomainError):
+    code = "bed_has_terminal"
+    message = "该床位已有一台床旁终端，请先停用或移走原来的终端。"
+
+
+@query
+async def require_free_place(actor: Actor, *, kind: DeviceKind, place_id: UUID) -> None:
+    """A bed has one terminal: a patient's data never stands on two screens."""
+    taken = kind is DeviceKind.BEDSIDE and await fetch_value(
+        "SELECT EXISTS (SELECT FROM device WHERE kind = 'bedside' AND place_id = $1 AND disabled_at IS NULL)",
+        place_id,
+    )
+    if taken:
+        raise BedHasTerminal(place_id=place_id)
 
 
 @action
-async def enrol_device(
-    actor: Actor, *, kind: DeviceKind, label: str, place_kind: str, place_id: UUID, place_name: str
-) -> tuple[UUID, str]:
-    """Register a device in its place; its key is told once, here."""
-    key = secrets.token_urlsafe(KEY_BYTES)
-    device_id = new_id()
+async def move_device(
+    actor: Actor, *, device_id: UUID, place_kind: PlaceKind, place_id: UUID, place_name: str
+) -> None:
+    """Stand it somewhere else: its sessions end, as it must forget what it showed. Moved already is fine."""
+    row = await fetch_one(
+        "SELECT kind, place_id FROM device WHERE id = $1 AND disabled_at IS NULL FOR UPDATE", device_id
+    )
+    if row is None:
+        raise DeviceNotFound(device_id=device_id)
+    if row["place_id"] == place_id:
+        return
+    await require_free_place(actor, kind=DeviceKind(row["kind"]), place_id=place_id)
     await fetch_value(
-        "INSERT INTO device (id, kind, label, place_kind, place_id, place_name, key_hash, auth_version)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, 1)",
+        "UPDATE device SET place_kind = $2, place_id = $3, place_name = $4, auth_version = auth_version + 1"
+        " WHERE id = $1",
         device_id,
-        str(kind),
-        label,
-        place_kind,
+        str(place_kind),
         place_id,
         place_name,
-        hash_key(key),
     )
-    return device_id, key
 
 
 @action
-async def disable_device(actor: Actor, *, device_id: UUID) -> None:
-    """The device was lost or replaced: its tokens stop within a second."""
-    await fetch_value("UPDATE device SET disabled_at = now() WHERE id = $1", device_id)
+async def revoke_device(actor: Actor, *, device_id: UUID) -> None:
+    """The device was lost or replaced: its tokens stop within a second. Revoked already is fine."""
+    known = await fetch_value(
+        "UPDATE device SET disabled_at = coalesce(disabled_at, $2), auth_version = auth_version + 1"
+        " WHERE id = $1 RETURNING id",
+        device_id,
+        clock.wall(),
+    )
+    if known is None:
+        raise DeviceNotFound(device_id=device_id)
 
 
-def hash_key(key: str) -> str:
-    """A device key is 256 random bits, so one plain hash is enough."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-async def log_in_device(*, device_id: UUID, device_key: str) -> AccessToken:
-    return await _log_in(ANONYMOUS, device_id=device_id, device_key=device_key)
-
-
-@action
-async def _log_in(actor: Actor, *, device_id: UUID, device_key: str) -> AccessToken:
+@query
+async def require_enrolled(actor: Actor, *, device_id: UUID, thumbprint: str) -> asyncpg.Record:
+    """Kind and auth version of the device that has this key, or DeviceRefused."""
     row = await fetch_one(
-        "SELECT kind, key_hash, auth_version FROM device WHERE id = $1 AND disabled_at IS NULL", device_id
+        "SELECT kind, auth_version FROM device WHERE id = $1 AND key_thumbprint = $2 AND disabled_at IS NULL",
+        device_id,
+        thumbprint,
     )
-    if row is None or not hmac.compare_digest(row["key_hash"], hash_key(device_key)):
+    if row is None:
         raise DeviceRefused(device_id=device_id)
+    return row
+
+
+async def log_in_device(*, device_id: UUID, thumbprint: str) -> AccessToken:
+    """A short token for the device whose key has just signed; it opens nothing without that key."""
+    return await _log_in(ANONYMOUS, device_id=device_id, thumbprint=thumbprint)
+
+
+@action
+async def _log_in(actor: Actor, *, device_id: UUID, thumbprint: str) -> AccessToken:
+    row = await require_enrolled(actor, device_id=device_id, thumbprint=thumbprint)
     login = Login(
         kind=ActorKind.DEVICE,
         id=device_id,
         channel=row["kind"],
         role=row["kind"],
         auth_version=row["auth_version"],
+        amr=PROVED_BY_KEY,
+        key_thumbprint=thumbprint,
     )
     _, token = await open_session(actor, login=login, seconds=DEVICE_TOKEN_SECONDS)
-    return token
+    return msgspec.structs.replace(token, token_type=TOKEN_TYPE)

@@ -66,6 +66,10 @@ HOUSE = [
     *permit("ledger.read", {CASHIER: NONE}),
     *permit("realtime.listen", {ACCOUNT: OWN, **each((*CARING, *DESKS), CARE), **each(DEVICES, PLACE)}),
     *permit("device.read_self", each(DEVICES, NONE)),
+    *permit("device.read", {SYSTEM_ADMIN: NONE}),
+    *permit("device.enrol", {SYSTEM_ADMIN: NONE}),
+    *permit("device.move", {SYSTEM_ADMIN: NONE}),
+    *permit("device.revoke", {SYSTEM_ADMIN: NONE}),
 ]
 
 LOGINS = [

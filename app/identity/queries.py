@@ -94,6 +94,36 @@ async def staff_logins(actor: Actor, *, limit: int, after: UUID | None) -> list[
     return [msgspec.convert(dict(row), StaffLoginView) for row in rows]
 
 
+class InstalledDevice(DeviceView, frozen=True, kw_only=True):
+    """A device as its keeper sees it, also after it was revoked."""
+
+    enrolled_at: datetime
+    revoked_at: datetime | None
+
+
+INSTALLED = (
+    "SELECT id, kind, label, place_kind, place_id, place_name, enrolled_at, disabled_at AS revoked_at"
+    " FROM device"
+)
+
+
+@query
+async def installed_device(actor: Actor, *, device_id: UUID) -> InstalledDevice:
+    row = await fetch_one(f"{INSTALLED} WHERE id = $1", device_id)
+    if row is None:
+        raise DeviceNotFound(device_id=device_id)
+    return msgspec.convert(dict(row), InstalledDevice)
+
+
+@query
+async def installed_devices(actor: Actor, *, limit: int, after: UUID | None) -> list[InstalledDevice]:
+    """Newest first."""
+    rows = await fetch(
+        f"{INSTALLED} WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2", after, limit
+    )
+    return [msgspec.convert(dict(row), InstalledDevice) for row in rows]
+
+
 @query
 async def account_subject(actor: Actor, *, account_id: UUID, platform: Platform) -> str | None:
     """The account's openid or user id on a platform: whom the gateway bills. Never for a log."""

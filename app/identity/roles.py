@@ -54,6 +54,15 @@ class DeviceKind(StrEnum):
     WINDOW_DISPLAY = "window_display"
 
 
+class PlaceKind(StrEnum):
+    """Where a device can stand."""
+
+    ZONE = "zone"
+    WARD = "ward"
+    BED = "bed"
+    WINDOW = "window"
+
+
 class Platform(StrEnum):
     WECHAT = "wechat"
     ALIPAY = "alipay"

@@ -1,32 +1,32 @@
 """Who is asking, and may they? The dependency and the guard that routes of every channel share."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar.connection import ASGIConnection
-from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
+from app.identity.dpop import ProofInvalid, ProofMissing
 from app.identity.limited import ENROL_PERMISSIONS, ENROL_SCOPE, require_complete, require_recent
 from app.identity.policy import PUBLIC, REACH_OF, Row
 from app.identity.policy_rows import POLICY
+from app.identity.proofs import AnyConnection, accept_once, proved_key
 from app.identity.scopes import covers, own_scope
 from app.identity.sessions import is_live
 from app.identity.tokens import Claims, TokenRefused, read_token
-from app.kernel.actor import ANONYMOUS, Actor
+from app.kernel.actor import ANONYMOUS, Actor, ActorKind
 from app.kernel.errors import Forbidden, Unauthenticated
 from app.kernel.http import AnyRequest, request_id_of
 
 ALIVE_SECONDS_MAX = 1.0  # how long an ended session may still pass in this process
 SESSIONS_REMEMBERED_MAX = 10_000
+BEARER = "bearer"
+SCHEMES = {BEARER, "dpop"}
 
 VEIL = "veil"  # where the row's veil lies in the state of a request, for the app's response class
-
-AnyConnection = ASGIConnection[Any, Any, Any, State]
 
 
 class NotSignedIn(Unauthenticated):
@@ -66,30 +66,44 @@ def forget_sessions() -> None:
 
 
 async def current_actor(request: AnyRequest) -> Actor:
-    """The dependency `actor`: who signed in with this request's bearer token."""
+    """The dependency `actor`: who signed in with this request's token."""
     return (await signed_in(request)).actor
 
 
 async def current_token_exp(request: AnyRequest) -> datetime:
-    """The dependency `token_exp`: until when this request's token lets its bearer in."""
+    """The dependency `token_exp`: until when this request's token lets its holder in."""
     return (await signed_in(request)).token_exp
 
 
 async def signed_in(connection: AnyConnection) -> SignedIn:
-    """The same with the role; read once per request."""
+    """The same with the role; found out once per request, however many ask at the same time."""
     state = connection.scope.setdefault("state", {})
-    if "signed_in" not in state:
-        scheme, _, token = connection.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise NotSignedIn
-        claims = await _live_claims(token)
-        state["signed_in"] = SignedIn(
-            actor=_actor_of(claims, request_id_of(connection)),  # type: ignore[arg-type] - reads scope and headers only
-            role=claims.role,
-            token_exp=datetime.fromtimestamp(claims.exp, UTC),
-            claims=claims,
-        )
+    async with state.setdefault("signing_in", asyncio.Lock()):
+        if "signed_in" not in state:
+            try:
+                state["signed_in"] = await _sign_in(connection)
+            except Unauthenticated as refusal:
+                state["signed_in"] = refusal
+    if isinstance(state["signed_in"], Unauthenticated):
+        raise state["signed_in"]
     return state["signed_in"]
+
+
+async def _sign_in(connection: AnyConnection) -> SignedIn:
+    scheme, _, token = connection.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() not in SCHEMES or not token:
+        raise NotSignedIn
+    claims = read_token(token)
+    if is_bound(claims):
+        await _require_sender(connection, scheme=scheme.lower(), token=token, claims=claims)
+    else:
+        await _require_bearer(scheme.lower(), claims)
+    return SignedIn(
+        actor=_actor_of(claims, request_id_of(connection)),  # type: ignore[arg-type] - reads scope and headers only
+        role=claims.role,
+        token_exp=datetime.fromtimestamp(claims.exp, UTC),
+        claims=claims,
+    )
 
 
 def _actor_of(claims: Claims, request_id: str) -> Actor:
@@ -103,18 +117,41 @@ def _actor_of(claims: Claims, request_id: str) -> Actor:
     )
 
 
-async def _live_claims(token: str) -> Claims:
-    claims = read_token(token)
+def is_bound(claims: Claims) -> bool:
+    """A device's token works with its key alone, also where a bug had forgotten to bind it."""
+    return claims.cnf is not None or claims.kind is ActorKind.DEVICE
+
+
+async def _require_sender(connection: AnyConnection, *, scheme: str, token: str, claims: Claims) -> None:
+    """The sender constraint of RFC 9449: who sends a bound token has signed this very request with its key.
+
+    The session is asked for before the proof is stored: an ended one fills no table.
+    """
+    if scheme == BEARER:
+        raise ProofMissing
+    thumbprint, proof = await proved_key(connection, token=token)
+    if claims.cnf is None or claims.cnf.get("jkt") != thumbprint:
+        raise ProofInvalid
+    await _require_live(claims)
+    await accept_once(connection, thumbprint=thumbprint, proof=proof)
+
+
+async def _require_bearer(scheme: str, claims: Claims) -> None:
+    if scheme != BEARER:
+        raise TokenRefused
+    await _require_live(claims)
+
+
+async def _require_live(claims: Claims) -> None:
     now = time.monotonic()
     if now - _alive.get(claims.sid, -ALIVE_SECONDS_MAX) < ALIVE_SECONDS_MAX:
-        return claims
+        return
     _alive.pop(claims.sid, None)
     if not await is_live(ANONYMOUS, session_id=claims.sid):
         raise TokenRefused
     _alive[claims.sid] = now
     if len(_alive) > SESSIONS_REMEMBERED_MAX:
         _alive.popitem(last=False)
-    return claims
 
 
 async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -> None:

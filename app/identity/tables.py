@@ -7,7 +7,7 @@ from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
-from app.identity.roles import ClientKind, DeviceKind, KeyAlgorithm, Platform, StaffRole
+from app.identity.roles import ClientKind, DeviceKind, KeyAlgorithm, PlaceKind, Platform, StaffRole
 from app.kernel.actor import ActorKind
 from app.kernel.flow import Flow
 
@@ -140,12 +140,49 @@ class Device(Table, tablename="device"):
     id = UUID(primary_key=True)
     kind = Varchar(length=16, choices=DeviceKind)
     label = Varchar(length=60)
-    place_kind = Varchar(length=16)  # zone | room | ward | bed | window | campus
+    place_kind = Varchar(length=16, choices=PlaceKind)
     place_id = UUID()
     place_name = Varchar(length=60)
-    key_hash = Varchar(length=64)  # SHA-256 of 256 random bits: nothing to stretch
+    key_thumbprint = Varchar(length=43, unique=True)  # RFC 7638; the key itself never leaves the device
     auth_version = Integer(default=1)
+    enrolled_at = Timestamptz(default=TimestamptzNow())
     disabled_at = Timestamptz(null=True, default=None)
+
+
+class DeviceEnrolment(Table, tablename="device_enrolment"):
+    """A one-time code that lets one device in, for one place. The row stays: who let it in, and when."""
+
+    id = UUID(primary_key=True)
+    code_index = Varchar(length=80, unique=True)  # blind index: a stolen dump gives no time to search in
+    kind = Varchar(length=16, choices=DeviceKind)
+    label = Varchar(length=60)
+    place_kind = Varchar(length=16, choices=PlaceKind)
+    place_id = UUID()
+    place_name = Varchar(length=60)
+    offered_by = UUID()  # organization's staff member, one floor up
+    offered_at = Timestamptz(default=TimestamptzNow())
+    expires_at = Timestamptz()
+    used_at = Timestamptz(null=True, default=None)
+    device_id = UUID(null=True, default=None)
+
+
+class EnrolmentTry(Table, tablename="enrolment_try"):
+    """A code that was wrong: what guessing is slowed down by."""
+
+    id = UUID(primary_key=True)
+    address = Varchar(length=45)
+    at = Timestamptz(index=True)
+
+
+class ProofNonce(Table, tablename="proof_nonce"):
+    """A device's write that was let in, until its proof is stale: it is not let in again."""
+
+    id = UUID(primary_key=True)
+    key_thumbprint = Varchar(length=43)
+    jti = Varchar(length=64)
+    expires_at = Timestamptz(index=True)
+
+    proof_nonce_once = Unique(["key_thumbprint", "jti"])
 
 
 class LoginSession(Table, tablename="login_session"):
@@ -242,6 +279,9 @@ TABLES: list[type[Table]] = [
     UsedChallenge,
     LoginRequest,
     Device,
+    DeviceEnrolment,
+    EnrolmentTry,
+    ProofNonce,
     LoginSession,
     AuthCode,
     RefreshToken,

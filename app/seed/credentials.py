@@ -1,5 +1,6 @@
 """var/demo/credentials.json: how to be anybody in the demo hospital. Secrets are new for each one."""
 
+import base64
 import os
 import secrets
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from joserfc.jwk import ECKey
 
 from app.identity.authenticator import seed_context
-from app.identity.devices import hash_key
+from app.identity.dpop import PublicKey, thumbprint
 from app.identity.roles import DeviceKind, StaffRole
 from app.identity.totp import new_seed
 from app.kernel import clock
@@ -33,8 +35,10 @@ ALIPAY_USERS = ["alipay-grandfather", "alipay-colleague"]
 
 
 class DeviceSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A device with the private key (JWK) that a real one would make itself and never show."""
+
     id: UUID
-    key: str
+    private_jwk: dict[str, str]
     plan: DevicePlan
 
 
@@ -60,7 +64,12 @@ def totp_rows(seeds: dict[UUID, str]) -> Rows:
 
 
 def new_devices(plans: list[DevicePlan]) -> list[DeviceSecret]:
-    return [DeviceSecret(id=new_id(), key=secrets.token_urlsafe(32), plan=plan) for plan in plans]
+    return [DeviceSecret(id=new_id(), private_jwk=_new_key(), plan=plan) for plan in plans]
+
+
+def _new_key() -> dict[str, str]:
+    made = ECKey.generate_key("P-256", private=True).as_dict(private=True)
+    return {name: str(made[name]) for name in ("kty", "crv", "x", "y", "d")}
 
 
 def device_rows(devices: list[DeviceSecret]) -> Rows:
@@ -73,7 +82,7 @@ def device_rows(devices: list[DeviceSecret]) -> Rows:
             "place_kind",
             "place_id",
             "place_name",
-            "key_hash",
+            "key_thumbprint",
             "auth_version",
         ),
         records=[
@@ -84,12 +93,17 @@ def device_rows(devices: list[DeviceSecret]) -> Rows:
                 device.plan.place_kind,
                 device.plan.place_id,
                 device.plan.place_name,
-                hash_key(device.key),
+                _thumbprint(device),
                 1,
             )
             for device in devices
         ],
     )
+
+
+def _thumbprint(device: DeviceSecret) -> str:
+    jwk = {name: part for name, part in device.private_jwk.items() if name != "d"}
+    return thumbprint(msgspec.convert(jwk, PublicKey))
 
 
 def write_credentials(
@@ -132,9 +146,14 @@ def _device(device: DeviceSecret) -> dict[str, Any]:
     page = f"http://{settings().host}:{settings().port}/ui/{PAGES[plan.kind]}"
     return {
         "device_id": str(device.id),
-        "device_key": device.key,
+        "private_jwk": device.private_jwk,
         "kind": str(plan.kind),
         "label": plan.label,
         "place": {"kind": plan.place_kind, "id": str(plan.place_id), "name": plan.place_name},
-        "url": f"{page}#device_id={device.id}&device_key={device.key}",
+        "url": f"{page}#device_id={device.id}&private_jwk={_packed(device.private_jwk)}",
     }
+
+
+def _packed(private_jwk: dict[str, str]) -> str:
+    """For the part of an address that a browser keeps to itself."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(private_jwk)).rstrip(b"=").decode()

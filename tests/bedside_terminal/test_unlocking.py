@@ -73,14 +73,14 @@ async def test_every_wrong_key_has_its_own_refusal(db: str) -> None:
 async def test_vain_tries_pause_the_terminal_and_only_it(db: str) -> None:
     stay = await make.stay()
     band, digits = await band_of(stay), stay.id_number[-6:]
-    second = await make.device(place_id=stay.bed_id)
+    other = await make.stay(ward=stay.ward, nurse=stay.nurse, label="02")
     for _ in range(TRIES_MAX):
         assert (
             await refusal(unlock_bedside(stay.terminal, wristband=band, id_last6="000000")) is IdDigitsWrong
         )
     right = unlock_bedside(stay.terminal, wristband=band, id_last6=digits)
     assert await refusal(right) is BedsidePaused
-    assert await unlock_bedside(second, wristband=band, id_last6=digits)
+    assert await unlock_bedside(other.terminal, wristband=await band_of(other), id_last6=other.id_number[-6:])
     await make.write("UPDATE bedside_tries SET paused_until = now() - interval '1 second'")
     assert await unlock_bedside(stay.terminal, wristband=band, id_last6=digits)
     assert await make.read("SELECT failures FROM bedside_tries WHERE device_id = $1", stay.terminal.id) == 0
@@ -112,7 +112,7 @@ async def test_a_session_rests_for_90_seconds_and_using_it_starts_them_anew(db: 
 async def test_a_session_belongs_to_one_terminal(db: str) -> None:
     stay = await make.stay()
     band, digits = await band_of(stay), stay.id_number[-6:]
-    second = await make.device(place_id=stay.bed_id)
+    second = (await make.stay(ward=stay.ward, nurse=stay.nurse, label="02")).terminal
     opened = await unlock_bedside(stay.terminal, wristband=band, id_last6=digits)
     assert await refusal(use_bedside(second, token=opened.token)) is BedsideLocked
     again = await unlock_bedside(stay.terminal, wristband=band, id_last6=digits)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from tests.browser.people import People
 from tests.hospital import RunningHospital
@@ -18,16 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Screen:
-    """A page and the key that the device behind it was given."""
+    """A page, and the link that makes it a demo device: what is opened once on it."""
 
     address: str
-    device_id: str
-    device_key: str
-
-    @property
-    def link(self) -> str:
-        """What an engineer opens once on the device."""
-        return f"{self.address}#device_id={self.device_id}&device_key={self.device_key}"
+    link: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class Hospital:
     wait: Callable[[], Booked]  # booked, and checked in at another kiosk
     call_next: Callable[[], str]  # a doctor of the display's zone calls; the number called
     now: Callable[[], datetime]  # what time it is there
+    offer: Callable[[str], str]  # an administrator's code for a new device of a kind, in that zone
 
 
 @contextmanager
@@ -64,6 +60,7 @@ def screens_of(running: RunningHospital) -> Iterator[Hospital]:
             wait=lambda: booked(*ask(people.wait())),
             call_next=lambda: ask(people.call_next()),
             now=lambda: ask(people.now()),
+            offer=lambda kind: ask(people.offer(kind)),
         )
 
 
@@ -72,7 +69,8 @@ def device(running: RunningHospital, kind: str) -> dict[str, Any]:
 
 
 def screen(running: RunningHospital, page: str, device: dict[str, Any]) -> Screen:
-    return Screen(f"{running.url}/ui/{page}", device["device_id"], device["device_key"])
+    address = f"{running.url}/ui/{page}"
+    return Screen(address, f"{address}#{urlsplit(device['url']).fragment}")
 
 
 def booked(full_name: str, id_number: str) -> Booked:

@@ -8,6 +8,7 @@ import httpx
 from app.demo.arriving import open_day
 from app.demo.callers import SECONDS_MAX, Caller, Refused
 from app.demo.day import Day
+from app.organization.device_routes import KEEPS_DEVICES
 from tests.hospital import RunningHospital
 from tests.visitors import arrive, book, day_at
 
@@ -37,6 +38,12 @@ class People:
 
     async def now(self) -> datetime:
         return await self.day.business_now(await self.day.staff("registrar"))
+
+    async def offer(self, kind: str) -> str:
+        keeper = await self.day.staff(str(KEEPS_DEVICES))
+        place = {"place_kind": "zone", "place_id": self.zone_id}
+        offered = await keeper.post("/devices/enrolments", {"kind": kind, "label": "新装的设备", **place})
+        return offered["code"]
 
     async def book(self) -> tuple[str, str]:
         """A new patient with a paid booking of today in the zone: her name and her number."""

@@ -205,6 +205,7 @@ def test_two_hundred_waiting_people_turn_pages_without_overflow(
         return [frame]
 
     line.change = crowd
+    watched.expected = NETWORK  # the page's clock runs ahead of the hospital's, whose time it learns by a 401
     page.set_viewport_size(HALL)  # type: ignore[arg-type] - a plain dict is a ViewportSize
     page.clock.install()
     page.goto(hospital.display.link)
@@ -254,7 +255,7 @@ def test_nothing_moves_for_those_who_ask_for_stillness(
 
 def test_an_unknown_device_is_told_what_to_do(page: Page, hospital: Hospital, watched: Watched) -> None:
     watched.expected = NETWORK
-    page.goto(f"{hospital.display.address}#device_id={hospital.display.device_id}&device_key=wrong")
+    page.goto(f"{hospital.display.address}#device_id=nobody&private_jwk=wrong")
 
     expect(page.get_by_role("heading", name="这块屏幕还没有登记")).to_be_visible()
 

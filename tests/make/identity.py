@@ -6,15 +6,15 @@ from itertools import count
 from uuid import UUID
 
 from app.identity.authenticator import seed_context
-from app.identity.devices import enrol_device
 from app.identity.passwords import hash_password, set_staff_login
-from app.identity.roles import DeviceKind, StaffRole
+from app.identity.roles import StaffRole
 from app.identity.sessions import Login, open_session
 from app.identity.totp import code_of, new_seed, step_at
 from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind, system
 from app.kernel.crypto import encrypt
 from app.kernel.ids import new_id
+from tests.make.proofs import KEYS, DeviceKey, key_of
 from tests.make.rows import row
 from tests.make.rows import value as row_of
 
@@ -80,16 +80,21 @@ async def staff_headers(*, role: str = "doctor", staff_id: UUID | None = None) -
 
 async def device(
     *, kind: str = "kiosk", place_kind: str = "zone", place_id: UUID | None = None
-) -> tuple[UUID, str]:
-    """(device id, key)."""
-    return await enrol_device(
-        system("test"),
-        kind=DeviceKind(kind),
+) -> tuple[UUID, DeviceKey]:
+    """(device id, its key)."""
+    key = DeviceKey.new()
+    device_id = await row(
+        "device",
+        kind=kind,
         label="一层1号机",
         place_kind=place_kind,
         place_id=place_id or new_id(),
         place_name="门诊大厅",
+        key_thumbprint=key.thumbprint,
+        auth_version=1,
     )
+    KEYS[device_id] = key
+    return device_id, key
 
 
 async def account_token(account_id: UUID | None = None) -> str:
@@ -114,12 +119,19 @@ async def device_token(*, kind: str = "kiosk", place_id: UUID | None = None) -> 
     return await token(ActorKind.DEVICE, device_id, channel=kind, role=kind)
 
 
-async def token(kind: ActorKind, actor_id: UUID, *, channel: str, role: str = "") -> str:
-    login = Login(kind=kind, id=actor_id, channel=channel, role=role, auth_version=1)
+async def token(
+    kind: ActorKind, actor_id: UUID, *, channel: str, role: str = "", auth_version: int = 1
+) -> str:
+    """A device's is bound to its key: send it by `bearer`, and the test clients sign."""
+    jkt = KEYS[actor_id].thumbprint if kind is ActorKind.DEVICE else ""
+    login = Login(
+        kind=kind, id=actor_id, channel=channel, role=role, auth_version=auth_version, key_thumbprint=jkt
+    )
     _, opened = await open_session(system("test"), login=login)
     return opened.access_token
 
 
 def bearer(access_token: str) -> dict[str, str]:
     """The headers of a request; with a fresh Idempotency-Key, which reads ignore."""
-    return {"Authorization": f"Bearer {access_token}", "Idempotency-Key": f"key-{next(_numbers):08d}"}
+    scheme = "DPoP" if key_of(access_token) else "Bearer"
+    return {"Authorization": f"{scheme} {access_token}", "Idempotency-Key": f"key-{next(_numbers):08d}"}

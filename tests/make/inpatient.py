@@ -7,13 +7,13 @@ from uuid import UUID
 
 import msgspec
 
-from app.identity.sessions import Login, open_session
 from app.inpatient.admission import admit_patient
-from app.kernel.actor import ANONYMOUS, Actor, ActorKind, system
+from app.kernel.actor import Actor, ActorKind, system
 from app.kernel.crypto import blind_index, encrypt
 from app.kernel.database import action, fetch, fetch_value
 from app.kernel.ids import new_id
 from app.patients.rules import check_character
+from tests.make import identity
 
 TEST = system("test")
 
@@ -95,15 +95,7 @@ async def staff(ward: WardMade, *, role: str = "nurse", in_ward: bool = True, na
 
 
 async def device(*, kind: str = "bedside", place_kind: str = "bed", place_id: UUID) -> Actor:
-    device_id = new_id()
-    await write(
-        "INSERT INTO device (id, kind, label, place_kind, place_id, place_name, key_hash, auth_version)"
-        " VALUES ($1, $2, '终端', $3, $4, '', '', 1)",
-        device_id,
-        kind,
-        place_kind,
-        place_id,
-    )
+    device_id, _ = await identity.device(kind=kind, place_kind=place_kind, place_id=place_id)
     return Actor(kind=ActorKind.DEVICE, id=device_id, channel=kind, role=kind)
 
 
@@ -205,9 +197,8 @@ async def bearer(actor: Actor, *, role: str | None = None) -> dict[str, str]:
             role,
         )
     assert actor.id is not None
-    login = Login(kind=actor.kind, id=actor.id, channel=actor.channel, role=role, auth_version=1)
-    _, token = await open_session(ANONYMOUS, login=login)
-    return {"Authorization": f"Bearer {token.access_token}"}
+    token = await identity.token(actor.kind, actor.id, channel=actor.channel, role=role)
+    return {"Authorization": identity.bearer(token)["Authorization"]}
 
 
 async def move_clock(*, days: int = 0, hours: int = 0, seconds: int = 0) -> None:

@@ -18,6 +18,7 @@ from notifications.limits import LIMITS, Limits
 from notifications.push import push
 from notifications.streams import account_inbox
 from tests.make import identity
+from tests.make.proofs import Signing
 from tests.notifications.client import Client
 
 TEST = system("test")
@@ -30,11 +31,11 @@ class Hospital:
         self.base = f"http://127.0.0.1:{port}"
         self.url = f"ws://127.0.0.1:{port}/rt"
         self.port = port
-        self.http = httpx.AsyncClient(base_url=self.base, timeout=10)
+        self.http = httpx.AsyncClient(base_url=self.base, timeout=10, auth=Signing())
         self.clients: list[Client] = []
 
     async def ticket(self, token: str) -> str:
-        reply = await self.http.post("/rt/tickets", headers={"Authorization": f"Bearer {token}"})
+        reply = await self.http.post("/rt/tickets", headers=identity.bearer(token))
         assert reply.status_code == 201, reply.text
         assert reply.json()["expires_in"] == 30
         return reply.json()["ticket"]

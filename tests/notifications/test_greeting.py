@@ -7,6 +7,8 @@ import msgspec
 import pytest
 import websockets
 
+from app.identity.devices import move_device
+from app.identity.roles import PlaceKind
 from app.identity.sessions import end_session
 from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind
@@ -15,8 +17,9 @@ from app.kernel.ids import new_id
 from notifications import tickets
 from notifications.limits import LIMITS
 from notifications.streams import account_inbox, bedside, room_queue, ward_alerts, window_queue, zone_queue
-from tests.make import identity, inpatient, visit
+from tests.make import identity, inpatient, organization, visit
 from tests.make.rows import value
+from tests.notifications.client import Client
 from tests.notifications.conftest import TEST, Hospital, served, tell
 
 pytestmark = pytest.mark.commits
@@ -123,7 +126,7 @@ async def test_streams_of_strangers_are_refused(hospital: Hospital) -> None:
     display = await identity.device_token(kind="hall_display", place_id=place.zone_id)
     station = (await inpatient.bearer(
         await inpatient.device(kind="nurse_station", place_kind="ward", place_id=ward.id)
-    ))["Authorization"].removeprefix("Bearer ")  # fmt: skip
+    ))["Authorization"].partition(" ")[2]  # fmt: skip
     for token, stream in [
         (account, account_inbox(await identity.account())),
         (account, zone_queue(place.zone_id)),
@@ -197,3 +200,39 @@ async def test_more_sockets_than_the_limit_are_told_so(database_url: str) -> Non
         full = await websockets.connect(hospital.url)
         await asyncio.wait_for(full.wait_closed(), 3)
         assert full.close_code == 4029
+
+
+async def test_a_moved_device_hears_nothing_more(database_url: str) -> None:
+    async with served(QUICK) as hospital:
+        display, device_id = await live_display(hospital)
+        await move(device_id)
+        assert await display.closed() == 4001
+
+
+async def test_a_moved_device_does_not_carry_its_old_streams_into_a_new_login(hospital: Hospital) -> None:
+    display, device_id = await live_display(hospital)
+    await move(device_id)
+    renewed = await identity.token(
+        ActorKind.DEVICE, device_id, channel="hall_display", role="hall_display", auth_version=2
+    )
+    await display.say({"t": "reauth", "ticket": await hospital.ticket(renewed)})
+    assert await display.closed() == 4003
+
+
+async def live_display(hospital: Hospital) -> tuple[Client, UUID]:
+    zone_id = await organization.zone()
+    device_id, _ = await identity.device(kind="hall_display", place_id=zone_id)
+    token = await identity.token(ActorKind.DEVICE, device_id, channel="hall_display", role="hall_display")
+    display = await hospital.connected(token, zone_queue(zone_id))
+    await display.has("snap")
+    return display, device_id
+
+
+async def move(device_id: UUID) -> None:
+    await move_device(
+        TEST,
+        device_id=device_id,
+        place_kind=PlaceKind.ZONE,
+        place_id=await organization.zone(),
+        place_name="二层",
+    )

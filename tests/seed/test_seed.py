@@ -27,6 +27,7 @@ from app.seed.people import invented_numbers, patient_rows
 from app.seed.places import build_house
 from app.seed.staff import build_staff
 from tests.make.identity import CHALLENGE
+from tests.make.proofs import DeviceKey
 from tests.make.rows import value
 
 SYSTEM = system("test")
@@ -90,7 +91,10 @@ async def test_the_hospital_is_whole_and_opens(seeded: Path) -> None:
         "window_display": 2,
     }
     device = told["devices"][0]
-    assert await log_in_device(device_id=device["device_id"], device_key=device["device_key"])
+    key = DeviceKey(device["private_jwk"])
+    assert await log_in_device(device_id=device["device_id"], thumbprint=key.thumbprint)
+    stored = await value("SELECT json_agg(device)::text FROM device")
+    assert not any(device["private_jwk"]["d"] in stored for device in told["devices"])
 
     await _everybody_has_a_valid_number()
     before = read(seeded)

@@ -3,7 +3,7 @@
 import { onUnmounted, reactive } from "vue";
 import { hospital, pause } from "../shared/api.js";
 import { serverClock } from "../shared/clock.js";
-import { clientId, deviceToken, isStranger } from "../shared/device.js";
+import { clientId, deviceLogin, isStranger } from "../shared/device.js";
 import { connectLive } from "../shared/live.js";
 import { announcer } from "./announcer.js";
 
@@ -20,7 +20,7 @@ export function liveBoard() {
     spoken: "",
   });
   const clock = serverClock();
-  const api = hospital(deviceToken());
+  const api = hospital(deviceLogin());
   const voice = announcer((sentence) => {
     board.spoken = sentence;
   });

@@ -1,9 +1,9 @@
 import { createApp } from "vue";
 import "../shared/base.css";
-import { enrol } from "../shared/device.js";
+import { readAddress } from "../shared/device.js";
 import { fitStage } from "../shared/stage.js";
 import Display from "./Display.vue";
 
-enrol();
+readAddress();
 fitStage();
 createApp(Display).mount("#app");

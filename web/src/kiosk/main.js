@@ -1,10 +1,10 @@
 import { createApp } from "vue";
 import "../shared/base.css";
 import "./face.css";
-import { enrol } from "../shared/device.js";
+import { readAddress } from "../shared/device.js";
 import { fitStage } from "../shared/stage.js";
 import Kiosk from "./Kiosk.vue";
 
-enrol();
+readAddress();
 fitStage();
 createApp(Kiosk).mount("#app");

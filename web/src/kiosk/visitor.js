@@ -3,7 +3,7 @@
 import { reactive } from "vue";
 import { hospital, pause, randomKey, Refused } from "../shared/api.js";
 import { serverClock } from "../shared/clock.js";
-import { deviceToken, isStranger, NotEnrolled } from "../shared/device.js";
+import { deviceLogin, isStranger, NotEnrolled } from "../shared/device.js";
 import { shownBy } from "../shared/wedge.js";
 
 const LOOK_EVERY_MS = 10_000;
@@ -14,7 +14,7 @@ const NOBODY = Object.freeze({ visitor: null, visits: [], ticket: null, refusal:
 
 export function kioskVisit() {
   const kiosk = reactive({ face: "loading", place: "", elder: false, lastGoodAt: null, ...NOBODY });
-  const api = hospital(deviceToken());
+  const api = hospital(deviceLogin());
   const clock = serverClock();
   let round = 0; // answers to an earlier person's question are thrown away
 

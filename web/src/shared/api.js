@@ -13,6 +13,7 @@ export class Refused extends Error {
     this.code = problem.code ?? `http_${status}`;
     this.detail = problem.detail ?? "";
     this.requestId = problem.request_id ?? "";
+    this.ids = problem.ids ?? {};
   }
 }
 
@@ -29,15 +30,18 @@ export function randomKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export async function send(method, path, { body, headers = {}, timeoutMs = TIMEOUT_MS, signal } = {}) {
+// `sign({ method, path, text })` gives the headers that prove who asks, anew for every attempt.
+export async function send(method, path, { body, headers = {}, sign, timeoutMs = TIMEOUT_MS, signal } = {}) {
+  const text = body ? JSON.stringify(body) : undefined;
+  const proofs = sign ? await sign({ method, path, text }) : {};
   const stop = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]);
   let response;
   let payload;
   try {
     response = await fetch(path, {
       method,
-      headers: { ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
-      body: body ? JSON.stringify(body) : undefined,
+      headers: { ...(text ? { "Content-Type": "application/json" } : {}), ...headers, ...proofs },
+      body: text,
       cache: "no-store",
       signal: stop,
     });
@@ -58,19 +62,16 @@ function retryAfter(response) {
   return Number.isFinite(seconds) ? seconds * 1_000 : 0;
 }
 
-// `token({ renew })` gives the bearer token, `token.leftMs()` its time; a 401 asks once for a new one.
-export function hospital(token) {
+// `device` signs every request; after a 401 it corrects its clock or asks for a new token, once.
+export function hospital(device) {
   async function authorized(method, path, options = {}) {
-    const attempt = async (renew) =>
-      send(method, path, {
-        ...options,
-        headers: { ...options.headers, Authorization: `Bearer ${await token({ renew })}` },
-      });
+    const attempt = () => send(method, path, { ...options, sign: device.sign });
     try {
-      return await attempt(false);
+      return await attempt();
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 401) throw error;
-      return attempt(true);
+      if (!device.learnTime(error)) await device.login({ renew: true });
+      return attempt();
     }
   }
 
@@ -92,9 +93,9 @@ export function hospital(token) {
     read: (path, options) => authorized("GET", path, options),
     write,
     async ticket({ renew = false } = {}) {
-      if (renew) await token({ renew });
+      if (renew) await device.login({ renew });
       const { ticket } = await authorized("POST", "/rt/tickets");
-      return { ticket, leftMs: token.leftMs() };
+      return { ticket, leftMs: device.leftMs() };
     },
   };
 }

@@ -10,6 +10,7 @@ export function listenToWedge(scanned) {
 
   function keydown(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.target instanceof HTMLInputElement) return; // somebody types into a field of the page
     if (event.timeStamp - lastAt > PAUSE_MS) typed = "";
     if (event.key === "Enter") {
       const value = typed.normalize("NFKC").trim();
