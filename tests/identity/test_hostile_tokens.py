@@ -113,7 +113,7 @@ async def test_a_token_with_one_letter_changed_is_refused(
     at %= len(parts[place]) - 1  # the last letter of base64 has bits that mean nothing
     parts[place] = parts[place][:at] + letter + parts[place][at + 1 :]
     changed = ".".join(parts)
-    reply = await client.get(oauth.DEPARTMENTS, headers=identity.bearer(changed))
+    reply = await client.get(oauth.DEPARTMENTS, headers={"Authorization": f"Bearer {changed}"})
     assert reply.status_code == (200 if changed == good else 401)
 
 
