@@ -50,12 +50,32 @@ def run() -> None:
 
 @main.command()
 @click.option("--workers", default=1, show_default=True, help="server processes, one per core")
-def serve(workers: int) -> None:
+@click.option("--tls", is_flag=True, help="with JIUYI_TLS_CERTIFICATE, or what `jiuyi tls init` made")
+@click.option("--tls-1-2", is_flag=True, help="also TLS 1.2, for old phones; docs/manuals/transport.md")
+def serve(workers: int, tls: bool, tls_1_2: bool) -> None:  # noqa: FBT001 - click hands flags over by name
     """Serve HTTP and websockets."""
-    from app.launch import serving
+    from app.launch import certificates, serving
 
     environment.join_running_hospital()
-    serving.serve(settings(), workers)
+    config = settings()
+    if tls or tls_1_2:
+        config = certificates.with_tls(config, tls_1_2=tls_1_2)
+    serving.serve(config, workers)
+
+
+@main.group("tls")
+def tls_group() -> None:
+    """Certificates for a hospital that has none."""
+
+
+@tls_group.command("init")
+@click.option("--host", "hosts", multiple=True, required=True, help="a name or address of this server")
+@click.option("--renew", is_flag=True, help="replace the server's certificate; terminals keep trusting")
+def tls_init(hosts: tuple[str, ...], renew: bool) -> None:  # noqa: FBT001 - click hands flags over by name
+    """Make a certificate authority and a server certificate under JIUYI_DATA/tls."""
+    from app.launch import certificates
+
+    click.echo(certificates.init(settings().data, hosts, renew=renew))
 
 
 @main.command()

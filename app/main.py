@@ -10,9 +10,13 @@ import msgspec
 from litestar import Litestar, Request, Response, Router, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.billing.channels import close_channels
+from app.edge.addresses import is_on_this_machine
+from app.edge.counting import SHARED_BUCKETS
+from app.edge.headers import add_headers
 from app.identity.policy import PUBLIC
 from app.identity.signed_in import current_actor, current_token_exp, enforce_policy
 from app.kernel.actor import system
@@ -21,12 +25,12 @@ from app.kernel.errors import DomainError, Forbidden
 from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
+from app.limiting import limit_requests
 from app.routing import routers
 from app.veil import Veiled
 from notifications.hub import HUB
 
 READY_SECONDS_MAX = 2.0
-LOOPBACK = {"127.0.0.1", "::1"}
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +74,7 @@ async def _ask(actor: Any) -> int:
 @get("/metrics", permission="public", sync_to_thread=False, include_in_schema=False)
 def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Prometheus figures, for this machine only."""
-    if request.client is None or request.client.host not in LOOPBACK:
+    if not is_on_this_machine(request):
         raise Forbidden
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -89,6 +93,7 @@ async def lifespan(_: Litestar) -> AsyncIterator[None]:
     finally:
         await HUB.stop()
         await close_channels()
+        await SHARED_BUCKETS.close()
         await close_hints()
         await close_pool()
 
@@ -97,7 +102,8 @@ def build() -> Litestar:
     return Litestar(
         route_handlers=[healthz, readyz, metrics, *routers()],
         lifespan=[lifespan],
-        guards=[enforce_policy],
+        guards=[limit_requests, enforce_policy],
+        before_send=[add_headers],
         exception_handlers=EXCEPTION_HANDLERS,
         response_class=Veiled,
         dependencies={
@@ -106,9 +112,11 @@ def build() -> Litestar:
             "asked": Provide(request_command),
         },
         request_max_body_size=BODY_BYTES_MAX,
+        # The description only: its usual readers are scripts from other people's servers.
         openapi_config=OpenAPIConfig(
             title="就医 Jiuyi",
             version="1",
+            render_plugins=[JsonRenderPlugin()],
             openapi_router=Router(path="/schema", route_handlers=[], opt={"permission": PUBLIC}),
         ),
         logging_config=None,  # the process decides: app/logs.py

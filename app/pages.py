@@ -1,4 +1,8 @@
-"""Serves the built screens: one page per terminal, hashed assets kept for good."""
+"""Serves the built screens: one page per terminal, hashed assets kept for good.
+
+Pages are stored nowhere (`edge/headers.py`), which also keeps a patient's page out of the browser's
+back-forward cache.
+"""
 
 from pathlib import Path
 
@@ -12,15 +16,6 @@ from app.identity.policy import PUBLIC
 
 BUILT_PAGES = Path(__file__).parent / "static" / "web"
 SCREENS = ("display", "kiosk")
-PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
-        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    # no-store also keeps a patient's page out of the browser's back-forward cache.
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-}
 A_YEAR_SECONDS = 31_536_000
 NOT_BUILT = (
     "<!doctype html><html lang='zh-CN'><meta charset='utf-8'><title>页面还没有构建</title>"
@@ -37,12 +32,7 @@ def pages_router(built: Path = BUILT_PAGES) -> Router:
         include_in_schema=False,
     )
     screens = [_screen(name, built / f"{name}.html") for name in SCREENS]
-    return Router(
-        path="/ui",
-        route_handlers=[*screens, assets],
-        response_headers={"X-Content-Type-Options": "nosniff"},
-        opt={"permission": PUBLIC},
-    )
+    return Router(path="/ui", route_handlers=[*screens, assets], opt={"permission": PUBLIC})
 
 
 def _screen(name: str, page: Path) -> HTTPRouteHandler:
@@ -53,7 +43,6 @@ def _screen(name: str, page: Path) -> HTTPRouteHandler:
             page.read_text(encoding="utf-8") if built else NOT_BUILT,
             status_code=HTTP_200_OK if built else HTTP_503_SERVICE_UNAVAILABLE,
             media_type=MediaType.HTML,
-            headers=PAGE_HEADERS,
         )
 
     return screen

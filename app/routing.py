@@ -16,6 +16,8 @@ from app.orders import routes as orders
 from app.organization import routes as organization
 from app.outpatient import routes as outpatient
 from app.pages import pages_router
+from app.patients import desk_routes as patient_desk
+from app.patients import glass_routes as break_glass
 from app.patients import routes as patients
 from app.pharmacy import routes as pharmacy
 from app.queueing import routes as queueing
@@ -24,6 +26,7 @@ from guide_kiosk import visits as kiosk
 from mini_program_api import (
     appointments,
     bills,
+    consents,
     departments,
     family,
     login,
@@ -32,6 +35,7 @@ from mini_program_api import (
     prescriptions,
     queue,
     reports,
+    sharing,
     timeline,
 )
 from notifications import tickets
@@ -48,6 +52,8 @@ STAFF: list[ControllerRouterHandler] = [
     organization.router,
     outpatient.router,
     patients.router,
+    patient_desk.router,
+    break_glass.router,
     pharmacy.router,
     queueing.router,
     staff_login.router,
@@ -56,6 +62,8 @@ STAFF: list[ControllerRouterHandler] = [
 CHANNELS: list[ControllerRouterHandler] = [
     login.router,
     family.router,
+    consents.router,
+    sharing.router,
     departments.router,
     appointments.router,
     bills.router,

@@ -19,6 +19,7 @@ SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
     ROOT / "app/identity/clients.sql",
     ROOT / "app/patients/patients.sql",
+    ROOT / "app/patients/consent.sql",
     ROOT / "app/encounters/encounters.sql",
     ROOT / "app/alerts/alerts.sql",
     ROOT / "app/billing/billing.sql",

@@ -25,10 +25,18 @@ from app.outpatient.events import (
     ConsultationStarted,
     PatientArrived,
 )
+from app.patients.events import (
+    BreakGlassOpened,
+    BreakGlassReviewed,
+    CameOfAge,
+    PersonUnbound,
+    ProxyGranted,
+)
 from app.pharmacy import story as pharmacy_story
 from app.pharmacy import waiting as pharmacy_waiting
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
 from app.queueing.events import QueueChanged, TicketCalled, WindowQueueChanged
+from notifications import access as told_access
 from notifications import alerts as told_alerts
 from notifications import bedside as told_bedside
 from notifications import queueing as told_queues
@@ -41,6 +49,8 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("encounters.tell_opened", EncounterOpened, encounters_story.tell_opened),
     Subscription("encounters.tell_diagnosed", DiagnosisRecorded, encounters_story.tell_diagnosed),
     Subscription("encounters.tell_closed", EncounterClosed, encounters_story.tell_closed),
+    Subscription("encounters.tell_glass_broken", BreakGlassOpened, encounters_story.tell_glass_broken),
+    Subscription("encounters.tell_glass_reviewed", BreakGlassReviewed, encounters_story.tell_glass_reviewed),
     Subscription("laboratory.tell_collected", SpecimenCollected, laboratory_story.tell_collected),
     Subscription("laboratory.tell_rejected", SpecimenRejected, laboratory_story.tell_rejected),
     Subscription("laboratory.tell_released", ResultReleased, laboratory_story.tell_released),
@@ -83,6 +93,10 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("notifications.phone_refunded", RefundSucceeded, told_visits.refunded),
     Subscription("notifications.phone_released", ResultReleased, told_visits.released),
     Subscription("notifications.phone_ready", PrescriptionReady, told_visits.ready),
+    Subscription("notifications.phone_proxy", ProxyGranted, told_access.granted),
+    Subscription("notifications.phone_unbound", PersonUnbound, told_access.ended),
+    Subscription("notifications.phone_of_age", CameOfAge, told_access.came_of_age),
+    Subscription("notifications.phone_glass_broken", BreakGlassOpened, told_access.glass_broken),
     Subscription("notifications.ward_raised", AlertRaised, told_alerts.show),
     Subscription("notifications.ward_escalated", AlertEscalated, told_alerts.show),
     Subscription("notifications.ward_accepted", AlertAccepted, told_alerts.show),

@@ -36,6 +36,8 @@ from app.outpatient.identifying import forget_identifications
 from app.outpatient.paying import expire_holds
 from app.outpatient.schedule import free_numbers, roll_sessions
 from app.partitions import keep_partitions
+from app.patients.break_glass import tell_overdue
+from app.patients.majority import tell_majority
 from app.subscriptions import SUBSCRIPTIONS
 from notifications.retention import forget_old
 
@@ -67,6 +69,8 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("outpatient.free_numbers", 5, free_numbers),
     ("outpatient.mark_no_shows", 60, mark_no_shows),
     ("outpatient.forget_identifications", 3600, forget_identifications),
+    ("patients.majority", 60, tell_majority),  # often, and cheap: the clock may have moved
+    ("patients.break_glass_overdue", 60, tell_overdue),
     ("inpatient.nightly_fees", 60, post_nightly_fees),
     ("identity.forget_spent", 3600, forget_spent),
     ("notifications.forget_old", 3600, forget_old),

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 
 from app.kernel.actor import Actor
 from app.kernel.database import query
+from app.patients.access import may_follow
 from app.patients.queries import bound_persons
 from app.queueing.queries import TicketView, ticket_view, tickets_of
 
@@ -43,9 +44,10 @@ def reply(ticket: TicketView) -> TicketReply:
 
 @query
 async def family_tickets(actor: Actor) -> list[TicketView]:
-    """Today's tickets of everybody whom the account may read; bounded by the persons it may bind."""
-    persons = [person.id for person in await bound_persons(actor) if "read" in person.scopes]
-    return [t for person_id in persons for t in await tickets_of(actor, person_id=person_id)]
+    """Today's tickets of everybody whom the account follows; bounded by the persons it may bind."""
+    persons = [person.id for person in await bound_persons(actor)]
+    followed = [person_id for person_id in persons if await may_follow(actor, person_id=person_id)]
+    return [t for person_id in followed for t in await tickets_of(actor, person_id=person_id)]
 
 
 @get("/tickets", permission="ticket.read")

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 from typing import Any
-from urllib.parse import urlsplit
 
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 
+from app.edge.addresses import client_address, counted_place
+from app.edge.counting import TooManyRequests, place_demands, take_here
+from app.edge.hosts import WrongHost, is_own_origin, refuse_foreign_host
+from app.edge.limits import Group, factor_of
 from notifications.frames import CLOSE_FORBIDDEN, CLOSE_TOO_MANY
 from notifications.hub import HUB
 from notifications.session import Close, Left, Session
@@ -19,29 +22,42 @@ AnySocket = WebSocket[Any, Any, Any]
 
 @websocket("/rt", permission="public")
 async def realtime(socket: AnySocket) -> None:
-    if not from_here(socket):
+    if not is_expected(socket):
         await socket.close(code=CLOSE_FORBIDDEN, reason="origin")
         return
     await socket.accept()
-    if HUB.sockets >= HUB.limits.sockets_max:
-        await goodbye(socket, Close(CLOSE_TOO_MANY, "full"))
+    place = counted_place(client_address(socket))
+    if (why := why_no_room(socket, place)) is not None:
+        await goodbye(socket, Close(CLOSE_TOO_MANY, why))
         return
-    HUB.sockets += 1
-    try:
+    with HUB.sockets.one_of(place), contextlib.suppress(WebSocketDisconnect, Left):
         await goodbye(socket, await Session(socket.receive_text, socket.send_text).run())
-    except (WebSocketDisconnect, Left):
-        return  # what it missed waits in the ledger
-    finally:
-        HUB.sockets -= 1
+
+
+def is_expected(socket: AnySocket) -> bool:
+    """Called by our name, and by a page of ours."""
+    try:
+        refuse_foreign_host(socket)
+    except WrongHost:
+        return False
+    return is_own_origin(socket.headers.get("Origin"), socket.headers.get("Host"))
+
+
+def why_no_room(socket: AnySocket, place: str) -> str | None:
+    """The reason to send a new socket away: the house, its address or its haste; None: it is welcome."""
+    if HUB.sockets.open.total() >= HUB.limits.sockets_max:
+        return "full"
+    demands = place_demands(Group.HELLO, socket)
+    if demands and HUB.sockets.of(place) >= HUB.limits.sockets_each_address_max * max(1, factor_of(place)):
+        return "too many of this address"
+    try:
+        take_here(Group.HELLO, demands)
+    except TooManyRequests:
+        return "too many hellos"
+    return None
 
 
 async def goodbye(socket: AnySocket, close: Close) -> None:
     """Close. Who does not read would keep us waiting for ever; who has gone already needs no goodbye."""
     with contextlib.suppress(TimeoutError, OSError, RuntimeError, WebSocketDisconnect):
         await asyncio.wait_for(socket.close(code=close.code, reason=close.reason), CLOSE_SECONDS_MAX)
-
-
-def from_here(socket: AnySocket) -> bool:
-    """A browser names the page's origin: it must be ours. Mini-programs and programs name none."""
-    origin = socket.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("Host")

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter, Gauge
 
-from app.kernel.actor import system
+from app.kernel.actor import Actor, system
 from app.kernel.hints import Wakeups
 from app.kernel.tasks import Watched
 from notifications.history import (
@@ -27,6 +27,7 @@ from notifications.history import (
     note_cursors,
 )
 from notifications.limits import LIMITS, Limits
+from notifications.lines import Lines
 from notifications.streams import StreamKind
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Hub:
         self.actor = system("hub")
         self.feeds: dict[str, Feed] = {}
         self.sessions: dict[str, Session] = {}  # by client: a newer one replaces its older self
-        self.sockets = 0
+        self.sockets = Lines()  # by the address they come from, greeted or not
+        self.screens = Lines()  # by the actor who was greeted
         self.watched = Watched()
         self.wakeups = Wakeups()
         self.news: dict[tuple[str, str], Cursor] = {}
@@ -131,12 +133,18 @@ class Hub:
     def enter(self, session: "Session") -> "Session | None":
         """Add a session; the older one of the same client, which it replaces, returns."""
         older = self.sessions.get(session.client_key)
+        self.screens.add(str(session.actor))
         self.sessions[session.client_key] = session
         self.empty.clear()
         SOCKETS.set(len(self.sessions))
         return older
 
+    def has_room_for(self, actor: Actor, *, client_key: str) -> bool:
+        """Whether the actor may have one screen more; a newer self of a known client always may."""
+        return client_key in self.sessions or self.screens.of(str(actor)) < self.limits.sockets_each_actor_max
+
     def leave(self, session: "Session") -> None:
+        self.screens.drop(str(session.actor))
         replaced = self.sessions.get(session.client_key) is not session
         if not replaced:
             del self.sessions[session.client_key]

@@ -12,7 +12,7 @@ from app.kernel.database import action, fetch, fetch_value, query
 from app.kernel.errors import NotFound
 from app.kernel.events import Event
 from app.kernel.ids import new_id
-from app.patients.queries import accounts_of
+from app.patients.queries import Scope, accounts_of
 from notifications.push import push
 from notifications.streams import account_inbox
 
@@ -38,26 +38,54 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
 
 @action
 async def tell_phones(
-    actor: Actor, *, person_id: UUID, title: str, ref_id: UUID, event: Event, prio: int = 2
+    actor: Actor,
+    *,
+    person_id: UUID,
+    title: str,
+    ref_id: UUID,
+    event: Event,
+    prio: int = 2,
+    scope: Scope = Scope.READ,
 ) -> None:
-    """Leave a line in every inbox of the person's accounts; told twice, it is there once."""
-    for account_id in await accounts_of(actor, person_id=person_id):
-        message_id = await fetch_value(
-            "INSERT INTO message (id, account_id, person_id, kind, title, ref_id, once_key, at, body)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '')"
-            " ON CONFLICT (once_key) DO NOTHING RETURNING id",
-            new_id(),
-            account_id,
-            person_id,
-            event.kind,
-            title,
-            ref_id,
-            f"{event.id}:{account_id}",
-            event.business_at,
+    """Leave a line in the inbox of every account that has the scope; told twice, it is there once."""
+    for account_id in await accounts_of(actor, person_id=person_id, scope=scope):
+        await tell_account(
+            actor,
+            account_id=account_id,
+            person_id=person_id,
+            title=title,
+            ref_id=ref_id,
+            event=event,
+            prio=prio,
         )
-        if message_id is not None:
-            data = {"message_id": message_id, "person_id": person_id, "ref_id": ref_id}
-            await push(actor, stream=account_inbox(account_id), type=event.kind, data=data, prio=prio)
+
+
+@action
+async def tell_account(
+    actor: Actor,
+    *,
+    account_id: UUID,
+    person_id: UUID,
+    title: str,
+    ref_id: UUID,
+    event: Event,
+    prio: int = 2,
+) -> None:
+    message_id = await fetch_value(
+        "INSERT INTO message (id, account_id, person_id, kind, title, ref_id, once_key, at, body)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '') ON CONFLICT (once_key) DO NOTHING RETURNING id",
+        new_id(),
+        account_id,
+        person_id,
+        event.kind,
+        title,
+        ref_id,
+        f"{event.id}:{account_id}",
+        event.business_at,
+    )
+    if message_id is not None:
+        data = {"message_id": message_id, "person_id": person_id, "ref_id": ref_id}
+        await push(actor, stream=account_inbox(account_id), type=event.kind, data=data, prio=prio)
 
 
 @query

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from app.edge.buckets import Rate
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """One set for a hub and its sockets; tests take shorter times."""
@@ -21,6 +23,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     window_max: int = 64
     streams_max: int = 16
     sockets_max: int = 6000
+    sockets_each_address_max: int = 64  # times the factor of its network: app/edge/limits.py
+    sockets_each_actor_max: int = 32  # a family's phones, a doctor's windows
+    # An acknowledgement per event, so a whole resumption fits; more is read later, not refused.
+    frames: Rate = Rate(per_minute=12_000, burst=2_000)
     resume_max: int = 1000
     retry_ms_max: int = 30_000
 

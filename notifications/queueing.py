@@ -7,6 +7,7 @@ import msgspec
 
 from app.kernel.actor import Actor
 from app.kernel.events import Event
+from app.patients.queries import Scope
 from app.queueing.displays import (
     CALL_TTL_S,
     CallShown,
@@ -69,7 +70,13 @@ def _spoken(calling: list[CallShown], fact: QueueChanged | WindowQueueChanged) -
 async def call_phones(actor: Actor, fact: TicketCalled, event: Event) -> None:
     title = "正在叫您的号，请到诊室就诊" if fact.room_id else "正在叫您的号，请到窗口办理"
     await tell_phones(
-        actor, person_id=fact.person_id, title=title, ref_id=fact.ticket_id, event=event, prio=1
+        actor,
+        person_id=fact.person_id,
+        title=title,
+        ref_id=fact.ticket_id,
+        event=event,
+        prio=1,
+        scope=Scope.BOOK,
     )
 
 

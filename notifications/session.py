@@ -10,6 +10,9 @@ from typing import assert_never
 import msgspec
 import structlog
 
+from app.edge.buckets import Buckets, Demand
+from app.edge.counting import TooManyRequests, actor_demands, take_here
+from app.edge.limits import Group
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.errors import NotFound
@@ -21,6 +24,7 @@ from notifications.frames import (
     CLOSE_MALFORMED,
     CLOSE_REPLACED,
     CLOSE_SLOW,
+    CLOSE_TOO_MANY,
     PROTOCOL,
     Ack,
     Bye,
@@ -79,6 +83,7 @@ class Session:
         self.client_key = ""
         self.client_id = ""
         self.listener: Listener | None = None
+        self.heard = Buckets(keys_max=1)
         self.pings_open = 0
         self.heard_at = time.monotonic()
         self.ended: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
@@ -129,16 +134,26 @@ class Session:
         self.listener = await use_ticket(self.hub.actor, ticket=frame.ticket)
         if self.listener is None:
             raise Close(CLOSE_AUTH, "ticket refused")
-        self.client_id = frame.client_id
-        self.client_key = f"{self.actor}:{self.client_id}"
+        self._enter(frame.client_id)
         self.window = max(1, min(frame.window, self.limits.window_max))
-        if (older := self.hub.enter(self)) is not None:
-            older.end(Close(CLOSE_REPLACED, "a newer connection of this client"))
         joined = [await self._join(wanted) for wanted in frame.streams]
         hb = max(1, round(self.limits.heartbeat_s))
         await self._send(write_frame(Welcome(self.id, clock.wall(), hb, joined, self.listener.token_exp)))
         self.hub.tell_presence(self.cursors())
         self.dirty.set()
+
+    def _enter(self, client_id: str) -> None:
+        """Be counted, and take the place of an older self."""
+        client_key = f"{self.actor}:{client_id}"
+        if not self.hub.has_room_for(self.actor, client_key=client_key):
+            raise Close(CLOSE_TOO_MANY, "too many screens of this login")
+        try:
+            take_here(Group.HELLO, actor_demands(Group.HELLO, self.actor))
+        except TooManyRequests as error:
+            raise Close(CLOSE_TOO_MANY, "too many hellos") from error
+        self.client_id, self.client_key = client_id, client_key
+        if (older := self.hub.enter(self)) is not None:
+            older.end(Close(CLOSE_REPLACED, "a newer connection of this client"))
 
     async def _join(self, wanted: Wanted) -> StreamHead:
         found = find(KINDS, wanted.s)
@@ -151,7 +166,7 @@ class Session:
 
     async def _read(self) -> Close:
         while True:
-            frame = _understood(await self.receive())
+            frame = _understood(await self._hear())
             self.heard_at = time.monotonic()
             match frame:
                 case Ack(s, q):
@@ -170,6 +185,15 @@ class Session:
                     return Close(CLOSE_MALFORMED, "one hello only")
                 case _ as never:
                     assert_never(never)
+
+    async def _hear(self) -> str:
+        """The next frame. Who says too much is read more slowly, and the line itself holds it back."""
+        frame = [Demand("frame", self.limits.frames)]
+        wait_s = self.heard.take(frame)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+            self.heard.take(frame)
+        return await self.receive()
 
     def _place(self, stream: str) -> Place:
         place = self.places.get(stream)

@@ -11,13 +11,19 @@ from app.outpatient.events import (
     AppointmentClosedLatePay,
     AppointmentExpired,
 )
+from app.patients.queries import Scope
 from app.pharmacy.events import PrescriptionReady
 from notifications.inbox import tell_phones
 
 
 async def booked(actor: Actor, fact: AppointmentBooked, event: Event) -> None:
     await tell_phones(
-        actor, person_id=fact.person_id, title="预约成功，请按时签到", ref_id=fact.appointment_id, event=event
+        actor,
+        person_id=fact.person_id,
+        title="预约成功，请按时签到",
+        ref_id=fact.appointment_id,
+        event=event,
+        scope=Scope.BOOK,
     )
 
 
@@ -28,12 +34,18 @@ async def expired(actor: Actor, fact: AppointmentExpired, event: Event) -> None:
         title="未在时限内支付，号源已释放",
         ref_id=fact.appointment_id,
         event=event,
+        scope=Scope.BOOK,
     )
 
 
 async def cancelled(actor: Actor, fact: AppointmentCancelled, event: Event) -> None:
     await tell_phones(
-        actor, person_id=fact.person_id, title="预约已取消", ref_id=fact.appointment_id, event=event
+        actor,
+        person_id=fact.person_id,
+        title="预约已取消",
+        ref_id=fact.appointment_id,
+        event=event,
+        scope=Scope.BOOK,
     )
 
 
@@ -44,23 +56,41 @@ async def closed_late_pay(actor: Actor, fact: AppointmentClosedLatePay, event: E
         title="支付时号源已释放，费用将原路退回",
         ref_id=fact.appointment_id,
         event=event,
+        scope=Scope.BOOK,
     )
 
 
 async def owed(actor: Actor, fact: OrdersSubmitted, event: Event) -> None:
     await tell_phones(
-        actor, person_id=fact.person_id, title="医生已开单，请缴费", ref_id=fact.bill_id, event=event
+        actor,
+        person_id=fact.person_id,
+        title="医生已开单，请缴费",
+        ref_id=fact.bill_id,
+        event=event,
+        scope=Scope.PAY,
     )
 
 
 async def paid(actor: Actor, fact: BillPaid, event: Event) -> None:
     if fact.kind != "registration":  # the booking tells that one
-        await tell_phones(actor, person_id=fact.person_id, title="缴费成功", ref_id=fact.bill_id, event=event)
+        await tell_phones(
+            actor,
+            person_id=fact.person_id,
+            title="缴费成功",
+            ref_id=fact.bill_id,
+            event=event,
+            scope=Scope.PAY,
+        )
 
 
 async def refunded(actor: Actor, fact: RefundSucceeded, event: Event) -> None:
     await tell_phones(
-        actor, person_id=fact.person_id, title="退款已按原支付方式退回", ref_id=fact.bill_id, event=event
+        actor,
+        person_id=fact.person_id,
+        title="退款已按原支付方式退回",
+        ref_id=fact.bill_id,
+        event=event,
+        scope=Scope.PAY,
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from app import schema
+from app.edge.counting import BUCKETS, SHARED_BUCKETS
 from app.identity.signed_in import forget_sessions
 from app.kernel import crypto, database
 from app.kernel.hints import close_hints
@@ -140,6 +141,7 @@ async def db(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator
         yield database_url
         database.DB.pool = None
         await pool.roll_back()
+    await SHARED_BUCKETS.close()
     await close_hints()
 
 
@@ -149,6 +151,7 @@ async def client(db: str) -> AsyncIterator[httpx.AsyncClient]:
     from app.main import app
 
     forget_sessions()
+    BUCKETS.forget()
     asgi: Any = app  # httpx types the protocol more narrowly than Litestar
     transport = httpx.ASGITransport(app=asgi, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hospital.test") as asking:

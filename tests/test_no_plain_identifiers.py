@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
-from app.identity.roles import StaffRole
+from app.identity.roles import ADMIN_ROLES, StaffRole
 from app.inpatient.queries import stay_wristband
 from app.kernel.actor import ActorKind, system
 from app.kernel.ids import new_id
@@ -193,13 +193,13 @@ async def test_kiosk_and_terminal_show_only_masked_names(world: World) -> None:
 async def test_nor_does_anybody_read_a_number_in_plain_without_unmasking_it(world: World) -> None:
     """Whatever their role, these staff care for the patient and may read the name."""
     department_id = UUID(world.ids["department_id"])
-    for role in StaffRole:
+    for role in set(StaffRole) - ADMIN_ROLES:
         staff_id = await organization.staff(role=role, department_id=department_id)
         headers = identity.bearer(await identity.staff_token(staff_id=staff_id, role=role))
         replies = await asked(world, headers)
         assert [path for _, path, body in replies if world.numbers.found_in(body)] == []
         desk = next(body for _, path, body in replies if path.endswith(world.ids["person_id"]))
-        assert "138****5678" in desk
+        assert ("138****5678" in desk) == (role in UNMASKING)
         body = {"fields": ["phone", "id_number"], "reason": "核对身份"}
         path = f"/api/staff/v1/persons/{world.ids['person_id']}/unmask"
         plain = await world.client.post(path, json=body, headers=headers)

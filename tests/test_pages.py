@@ -7,6 +7,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from app.edge.headers import add_headers
 from app.pages import pages_router
 
 
@@ -20,7 +21,7 @@ def built(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def screen(built: Path) -> httpx.AsyncClient:
-    app = Litestar([pages_router(built)], openapi_config=None)
+    app = Litestar([pages_router(built)], openapi_config=None, before_send=[add_headers])
     return httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, app)), base_url="http://hospital")
 
 
@@ -38,8 +39,8 @@ async def test_a_screen_is_never_stored_and_talks_only_to_its_own_hospital(
     headers = (await screen.get("/ui/kiosk")).headers
 
     assert headers["cache-control"] == "no-store"
-    assert "default-src 'self'" in headers["content-security-policy"]
-    assert "connect-src 'self' ws: wss:" in headers["content-security-policy"]
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "connect-src 'self';" in headers["content-security-policy"]
 
 
 async def test_hashed_assets_are_kept_for_good(screen: httpx.AsyncClient) -> None:

@@ -23,6 +23,7 @@ class Contact(msgspec.Struct):
     name: str
     phone: str | None = None
     next: "Contact | None" = None
+    words: str = ""
 
 
 class Record(msgspec.Struct, rename={"number": "id_number"}):
@@ -146,8 +147,12 @@ def test_what_cannot_be_masked_is_not_shown() -> None:
     assert draw(Veil(masked=("phone",)), {"phone": ["13812345678", 1]}) == {"phone": ["138****5678", None]}
 
 
+def test_a_field_that_a_reply_leaves_out_is_not_missed() -> None:
+    assert draw(Veil(hidden=("born_on",), masked=("phone", "contact.phone")), {"id": 7}) == {"id": 7}
+
+
 def test_the_fields_of_a_reply_are_known_before_it_is_made(small: Litestar) -> None:
-    contact = {"name", "phone", "next"}
+    contact = {"name", "phone", "next", "words"}
     flat = {"id", "name", "id_number", "born_on", "paid", "contact", "others", "phones"}
     flat |= {f"{where}.{name}" for where in ("contact", "others") for name in contact}
     handlers = handlers_of(small)
@@ -174,6 +179,7 @@ def test_a_veil_that_would_do_nothing_is_found(small: Litestar) -> None:
     assert out_of_reach(handlers["/page"], veil) == {*veil.hidden, *veil.masked}
     assert out_of_reach(handlers["/one"], Veil(hidden=("nmae",))) == {"nmae"}
     assert out_of_reach(handlers["/one"], Veil(masked=("paid", "id", "contact"))) == {"paid", "id", "contact"}
+    assert out_of_reach(handlers["/one"], Veil(masked=("contact.words",))) == {"contact.words"}
     assert out_of_reach(handlers["/loose"], Veil(hidden=("name",))) == {"name"}
 
 

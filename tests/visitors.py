@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from app.demo.arriving import log_in, person
+from app.demo.arriving import agreements, log_in, person
 from app.demo.callers import Caller, StepBroken
 from app.demo.day import KIOSK, Day, eventually
 from app.demo.people import new_birthday, new_id_number, new_name
@@ -45,7 +45,8 @@ async def new_visitor(day: Day) -> Visitor:
     phone = await log_in(day, "wechat", await day.wechat.login_code(payer))
     born = new_birthday(day.today, age=AGE)
     number = new_id_number(born_on=born, sex="2")
-    bound = await phone.post("/persons", person(new_name(), "2", born.isoformat(), "0", number))
+    agreed = await agreements(phone)
+    bound = await phone.post("/persons", person(new_name(), "2", born.isoformat(), "0", number, agreed))
     return Visitor(phone, payer, bound, number)
 
 

@@ -21,10 +21,11 @@ from app.billing.tables import (
     RefundStatus,
 )
 from app.kernel.actor import Actor
-from app.kernel.database import fetch, fetch_one, query
+from app.kernel.database import fetch, fetch_one, fetch_value, query
 from app.kernel.errors import NotFound
-from app.patients.access import may_see
+from app.patients.access import may_act_for, may_follow
 from app.patients.queries import bound_persons
+from app.patients.tables import Scope
 
 PAGE_MAX = 100
 STAY_CHARGES_MAX = 5000
@@ -93,7 +94,7 @@ async def bills_seen_by(
     """The bills of one person, or of all whom the account may see, newest first; `before` is the last
     id of the page above."""
     seen = [person_id] if person_id else [person.id for person in await bound_persons(actor)]
-    seen = [each for each in seen if await may_see(actor, person_id=each)]
+    seen = [each for each in seen if await may_act_for(actor, person_id=each, scope=Scope.PAY)]
     rows = await fetch(
         "SELECT * FROM bill WHERE person_id = ANY($1) AND ($2::uuid IS NULL OR id < $2)"
         " ORDER BY id DESC LIMIT $3",
@@ -104,17 +105,30 @@ async def bills_seen_by(
     return [_summary(row) for row in rows]
 
 
+@query
+async def has_unpaid_bill(actor: Actor, *, person_id: UUID) -> bool:
+    return await fetch_value(
+        "SELECT EXISTS (SELECT FROM bill WHERE person_id IN (SELECT jiuyi.same_person($1))"
+        " AND status IN ('open', 'locked', 'paying'))",
+        person_id,
+    )
+
+
 def _summary(row: asyncpg.Record) -> BillSummary:
     return msgspec.convert(dict(row), BillSummary)
 
 
 @query
 async def bill_view(actor: Actor, *, bill_id: UUID) -> BillView:
-    """A bill with its lines, for who may see its person; a stranger hears that there is none."""
+    """A bill for who may pay it; a stranger hears that there is none.
+
+    Its lines tell of drugs and tests: they are for who follows the person.
+    """
     row = await fetch_one("SELECT * FROM bill WHERE id = $1", bill_id)
-    if row is None or not await may_see(actor, person_id=row["person_id"]):
+    if row is None or not await may_act_for(actor, person_id=row["person_id"], scope=Scope.PAY):
         raise BillNotFound(bill_id=bill_id)
-    lines = await fetch("SELECT * FROM charge WHERE bill_id = $1 ORDER BY id", bill_id)
+    follows = await may_follow(actor, person_id=row["person_id"])
+    lines = await fetch("SELECT * FROM charge WHERE bill_id = $1 AND $2 ORDER BY id", bill_id, follows)
     refunds = await fetch("SELECT * FROM refund WHERE bill_id = $1 ORDER BY id", bill_id)
     return msgspec.convert(
         {
@@ -128,11 +142,11 @@ async def bill_view(actor: Actor, *, bill_id: UUID) -> BillView:
 
 @query
 async def attempt_view(actor: Actor, *, attempt_id: UUID) -> AttemptView:
-    """An attempt, for who may see the person of its bill."""
+    """An attempt, for who may pay for the person of its bill."""
     row = await fetch_one(
         "SELECT a.*, b.person_id FROM attempt a JOIN bill b ON b.id = a.bill_id WHERE a.id = $1", attempt_id
     )
-    if row is None or not await may_see(actor, person_id=row["person_id"]):
+    if row is None or not await may_act_for(actor, person_id=row["person_id"], scope=Scope.PAY):
         raise AttemptNotFound(payment_id=attempt_id)
     params = row["pay_params"]
     return msgspec.convert(

@@ -47,8 +47,10 @@ async def log_in_and_bind(day: Day) -> str:
     born, child_born = new_birthday(day.today, age=34), new_birthday(day.today, age=8)
     day.mother_number = new_id_number(born_on=born, sex="2")
     day.child_number = new_id_number(born_on=child_born, sex="1")
-    mother = person(new_name(), "2", born.isoformat(), "0", day.mother_number)
-    child = person(new_name(), "1", child_born.isoformat(), "2", day.child_number)
+    mother = person(new_name(), "2", born.isoformat(), "0", day.mother_number, await agreements(day.phone))
+    child = person(
+        new_name(), "1", child_born.isoformat(), "2", day.child_number, await agreements(day.phone, age=8)
+    )
 
     wrong = day.child_number[:-1] + ("1" if day.child_number[-1] != "1" else "2")
     await day.phone.expect_refusal("id_number_invalid", "/persons", {**mother, "id_number": wrong})
@@ -67,11 +69,23 @@ async def log_in_and_bind(day: Day) -> str:
     return "微信、支付宝各登录一次；绑定本人与孩子（校验身份证、监护人）"
 
 
+async def agreements(phone: Caller, *, age: int = 40) -> list[dict[str, Any]]:
+    """What must be agreed to before results of somebody of this age open."""
+    documents = (await phone.get("/consents"))["documents"]
+    return [
+        {"code": document["code"], "version": document["version"]}
+        for document in documents
+        if document["needed_to_read"] and age < (document["under_age"] or age + 1)
+    ]
+
+
 async def log_in(day: Day, platform: str, code: str) -> Caller:
     return await Caller(day.http, MINI).redeem("/login", {"platform": platform, "code": code})
 
 
-def person(name: str, sex: str, born_on: str, relation: str, number: str) -> dict[str, Any]:
+def person(
+    name: str, sex: str, born_on: str, relation: str, number: str, agreed: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     return {
         "name": name,
         "sex": sex,
@@ -79,6 +93,7 @@ def person(name: str, sex: str, born_on: str, relation: str, number: str) -> dic
         "relation": relation,
         "id_number": number,
         "phone": "13800138000",
+        "consents": agreed or [],
     }
 
 

@@ -28,8 +28,18 @@ def each(roles: tuple[Role, ...], rows: Rows) -> dict[Role, Rows]:
 
 
 PHONE = [
-    *permit("binding.read", {ACCOUNT: OWN}),
-    *permit("binding.add", {ACCOUNT: OWN}),
+    *permit("person.list", {ACCOUNT: OWN}),
+    *permit("person.bind", {ACCOUNT: OWN}),
+    *permit("person.unbind", {ACCOUNT: OWN}),
+    *permit("consent.list", {ACCOUNT: OWN}),
+    *permit("consent.give", {ACCOUNT: OWN}),
+    *permit("consent.withdraw", {ACCOUNT: OWN}),
+    *permit("access.list", {ACCOUNT: OWN}),
+    *permit("invitation.list", {ACCOUNT: OWN}),
+    *permit("invitation.create", {ACCOUNT: OWN}),
+    *permit("invitation.withdraw", {ACCOUNT: OWN}),
+    *permit("invitation.accept", {ACCOUNT: OWN}),
+    *permit("proxy.revoke", {ACCOUNT: OWN}),
     *permit("schedule.read", {ACCOUNT: NONE}),
     *permit("appointment.book", {ACCOUNT: OWN}),
     *permit("appointment.read", {ACCOUNT: OWN}),
@@ -71,6 +81,17 @@ PERSONS = [
     *permit("person.read", each((PHARMACIST, TECHNICIAN), CARE), hidden=NUMBERS),
     *permit("person.unmask", each((*CLINICAL, *DESKS), CARE), step_up=True),
     *permit("allergy.record", each(CLINICAL, CARE)),
+]
+
+# At the window somebody shows a document; and who breaks the glass has no relation yet.
+STRANGERS = [
+    *permit("desk_binding.list", {REGISTRAR: ALL}),
+    *permit("desk_binding.prove", {REGISTRAR: ALL}),
+    *permit("desk_binding.end", {REGISTRAR: ALL}),
+    *permit("desk_invitation.create", {REGISTRAR: ALL}),
+    *permit("break_glass.open", each(CLINICAL, ALL)),
+    *permit("break_glass.list", {AUDIT_ADMIN: ALL, SECURITY_ADMIN: ALL}),
+    *permit("break_glass.review", {AUDIT_ADMIN: ALL}),
 ]
 
 QUEUES = [
@@ -179,6 +200,7 @@ POLICY = Policy(
         *HOUSE,
         *LOGINS,
         *PERSONS,
+        *STRANGERS,
         *QUEUES,
         *VISITS,
         *ORDERS,

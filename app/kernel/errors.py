@@ -16,7 +16,7 @@ class DomainError(Exception):
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = HTTPStatus.CONFLICT
     message: ClassVar[str] = "操作没有完成，请稍后重试。"
-    retry_after_s: int | None = None
+    retry_after_s: int | None = None  # of the class, or of this one refusal
     headers: Mapping[str, str] = MappingProxyType({})  # what a protocol wants beside the body
 
     def __init__(self, message: str | None = None, **ids: object) -> None:

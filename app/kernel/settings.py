@@ -1,10 +1,14 @@
 """The environment, read once: the only reader of environment variables."""
 
+import ipaddress
 import os
 from functools import cache
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit, urlunsplit
 
 import msgspec
+
+from app.kernel.errors import DomainError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,16 +32,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     simulators: str = ""  # JIUYI_SIMULATORS: folder with NAME.json; channels point there when set
     hold_critical_reports: bool = True  # JIUYI_HOLD_CRITICAL_REPORTS=0: phones show them unacknowledged too
     public_url: str = ""  # JIUYI_PUBLIC_URL: how the outside reaches us; empty: loopback and our port
+    tls_1_2: bool = False  # JIUYI_TLS_1_2=1: also TLS 1.2, for old phones; docs/manuals/transport.md
+    trusted_proxies: str = ""  # JIUYI_TRUSTED_PROXIES: networks whose forwarding header is believed
+    forwarded_header: str = "x-forwarded-for"  # JIUYI_FORWARDED_HEADER: the one they write, or `forwarded`
+    limit_networks: str = ""  # JIUYI_LIMIT_NETWORKS: `203.0.113.0/24=20,198.51.100.7=exempt`
+    allowed_origins: str = ""  # JIUYI_ALLOWED_ORIGINS: other origins whose pages may open the websocket
+
+
+class UnverifiedServer(DomainError):
+    """A server on another machine, over a line that somebody could listen to or pretend to be the end of."""
+
+    code = "unverified_server"
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process; tests that change them call `settings.cache_clear()`."""
+    """The settings of this process; tests that change them call `settings.cache_clear()`.
+
+    Raises UnverifiedServer here, where every process begins, so that nothing can connect without asking.
+    """
     env = os.environ
     default = Settings()
     return Settings(
-        database_url=env.get("DATABASE_URL", default.database_url),
-        redis_url=env.get("REDIS_URL", default.redis_url),
+        database_url=verified_database(env.get("DATABASE_URL", default.database_url)),
+        redis_url=verified_redis(env.get("REDIS_URL", default.redis_url)),
         data=Path(env.get("JIUYI_DATA") or default.data).absolute(),
         port=int(env.get("JIUYI_PORT", default.port)),
         host=env.get("JIUYI_HOST", default.host),
@@ -49,4 +67,50 @@ def settings() -> Settings:
         simulators=env.get("JIUYI_SIMULATORS", default.simulators),
         hold_critical_reports=env.get("JIUYI_HOLD_CRITICAL_REPORTS", "1") != "0",
         public_url=env.get("JIUYI_PUBLIC_URL", default.public_url),
+        tls_1_2=env.get("JIUYI_TLS_1_2", "") == "1",
+        trusted_proxies=env.get("JIUYI_TRUSTED_PROXIES", default.trusted_proxies),
+        forwarded_header=env.get("JIUYI_FORWARDED_HEADER", default.forwarded_header),
+        limit_networks=env.get("JIUYI_LIMIT_NETWORKS", default.limit_networks),
+        allowed_origins=env.get("JIUYI_ALLOWED_ORIGINS", default.allowed_origins),
     )
+
+
+def verified_database(url: str) -> str:
+    """The URL, if its server is on this machine, or asyncpg is told to verify its certificate and name."""
+    parts = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    told = parts.netloc.rpartition("@")[2] or options.get("host", "") or os.environ.get("PGHOST", "")
+    hosts = [unquote(host) for host in told.split(",")] if told else []
+    service = options.get("service") or os.environ.get("PGSERVICE")
+    if (not service and all(map(is_here, hosts))) or options.get("sslmode") == "verify-full":
+        return url
+    raise UnverifiedServer(
+        "DATABASE_URL 指向另一台机器，但没有要求核验证书："
+        "请在末尾加上 ?sslmode=verify-full&sslrootcert=CA证书文件。"
+    )
+
+
+def verified_redis(url: str) -> str:
+    """The URL, if its server is on this machine, or `rediss`; then certificate and name are verified."""
+    parts = urlsplit(url)
+    if parts.scheme == "rediss":
+        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        always = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}  # redis-py 5 checks no name
+        return urlunsplit(parts._replace(query=urlencode(options | always)))
+    if parts.scheme == "unix" or not url or is_here(parts.netloc.rpartition("@")[2]):
+        return url
+    raise UnverifiedServer(
+        "REDIS_URL 指向另一台机器，但没有加密：请改用 rediss://…?ssl_ca_certs=CA证书文件。"
+    )
+
+
+def is_here(host: str) -> bool:
+    """Whether a host of a URL is this machine: a socket file, a loopback address or `localhost`."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host
+    name = name if name.count(":") > 1 or name.startswith("/") else name.partition(":")[0]
+    if name.startswith(("/", "@")) or name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == ""

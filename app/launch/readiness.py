@@ -28,7 +28,8 @@ def refuse_open_plain_http(config: Settings) -> None:
     if not is_loopback(config.host) and not (config.tls_certificate and config.tls_key):
         raise CannotStart(
             f"地址 {config.host} 不是本机回环地址,没有 TLS 证书不能对外服务。"
-            "请设置 JIUYI_TLS_CERTIFICATE 和 JIUYI_TLS_KEY,或使用 127.0.0.1。"
+            "请先运行 jiuyi tls init 再用 jiuyi serve --tls,或设置 JIUYI_TLS_CERTIFICATE 和 JIUYI_TLS_KEY,"
+            "或使用 127.0.0.1。"
         )
 
 

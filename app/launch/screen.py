@@ -42,7 +42,7 @@ def show_ready(address: str, data: Path, seconds: float, notes: list[str]) -> No
     with_keys = device_urls(credentials)
     for kind, (label, path) in PAGES.items():
         click.echo(f"  {label:<24}{with_keys.get(kind) or address + path}")
-    click.echo(f"  {'接口文档 API docs':<24}{address}/schema")
+    click.echo(f"  {'接口文档 API docs':<24}{address}/schema/openapi.json")
     for name, base_url in simulators(data):
         click.echo(f"  {'模拟器 ' + name:<24}{base_url}")
     if credentials.exists():

@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from app.kernel.settings import Settings
 from app.launch.processes import die_with_our_parent
 from app.launch.readiness import refuse_open_plain_http
+from app.launch.refusals import CannotStart
 
 GRACE_SECONDS = 2  # below the supervisor's patience
 FRAME_BYTES_MAX = 65_536  # clients send hello, ack and pong: small
@@ -22,6 +23,9 @@ UNREAD_SECONDS_MAX = 40
 
 def serve(config: Settings, workers: int) -> None:
     refuse_open_plain_http(config)
+    factory = (tls_1_3_and_1_2 if config.tls_1_2 else only_tls_1_3) if config.tls_certificate else None
+    if factory is not None:
+        refuse_unreadable_certificate(config)
     uvicorn.run(
         "app.launch.serving:application",
         factory=True,
@@ -34,10 +38,11 @@ def serve(config: Settings, workers: int) -> None:
         ws_max_size=FRAME_BYTES_MAX,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # uvicorn believes whoever connects from this machine; app/edge asks first
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_certfile=config.tls_certificate or None,
         ssl_keyfile=config.tls_key or None,
-        ssl_context_factory=only_tls_1_3 if config.tls_certificate else None,
+        ssl_context_factory=factory,
     )
 
 
@@ -90,3 +95,29 @@ def only_tls_1_3(_config: uvicorn.Config, default: Callable[[], ssl.SSLContext])
     context = default()
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
+
+
+# Forward secrecy and authenticated encryption: what remains good of TLS 1.2.
+TLS_1_2_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:!PSK"
+
+
+def tls_1_3_and_1_2(_config: uvicorn.Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """For the edge that old phones and payment channels call: docs/manuals/transport.md."""
+    context = default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(TLS_1_2_SUITES)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context
+
+
+def refuse_unreadable_certificate(config: Settings) -> None:
+    """One sentence now instead of a server that dies in its first second."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            config.tls_certificate, config.tls_key or None
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise CannotStart(
+            f"不能使用 TLS 证书 {config.tls_certificate} 和私钥 {config.tls_key or config.tls_certificate}"
+            f"({error.strerror or error})。请检查两个文件是否存在、可读并且成对。"
+        ) from error

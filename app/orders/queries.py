@@ -236,9 +236,7 @@ REPORT = (
 
 # A phone asks for one person or for all whom its account may read.
 READABLE = (
-    "o.person_id IN (SELECT same FROM binding b CROSS JOIN LATERAL jiuyi.same_person(b.person_id) same"
-    " WHERE b.account_id = $1 AND 'read' = ANY(b.scopes) AND b.valid_from <= jiuyi.now()"
-    " AND (b.valid_to IS NULL OR b.valid_to > jiuyi.now()))"
+    "o.person_id IN (SELECT jiuyi.persons_read_by($1))"
     " AND ($2::uuid IS NULL OR o.person_id IN (SELECT jiuyi.same_person($2)))"
     " AND ($3::uuid IS NULL OR o.id < $3)"
 )

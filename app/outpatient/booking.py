@@ -29,7 +29,7 @@ from app.outpatient.tables import (
     SessionStatus,
     VisitType,
 )
-from app.patients.access import may_see, require_may_act_for
+from app.patients.access import may_act_for, may_follow, require_may_act_for
 from app.patients.tables import Scope
 
 CODE_BYTES = 15  # 24 capitals and digits: a keyboard wedge types them the same under any input method
@@ -287,8 +287,14 @@ async def give_back(number_id: UUID) -> None:
 
 
 async def own_appointment(actor: Actor, appointment_id: UUID) -> asyncpg.Record:
-    """The appointment, for who may act for its person; a stranger hears that there is none."""
+    """The appointment, for who follows its person, or booked it and still may; a stranger hears that there is
+    none."""
     row = await fetch_one("SELECT * FROM appointment WHERE id = $1", appointment_id)
-    if row is None or not await may_see(actor, person_id=row["person_id"]):
+    if row is None or not (await may_follow(actor, person_id=row["person_id"]) or await _booked(actor, row)):
         raise AppointmentNotFound(appointment_id=appointment_id)
     return row
+
+
+async def _booked(actor: Actor, row: asyncpg.Record) -> bool:
+    own = actor.kind is ActorKind.ACCOUNT and row["account_id"] == actor.id
+    return own and await may_act_for(actor, person_id=row["person_id"], scope=Scope.BOOK)

@@ -9,7 +9,7 @@ import msgspec
 
 from app.kernel import clock
 from app.kernel.actor import Actor
-from app.kernel.database import fetch, fetch_one, query
+from app.kernel.database import fetch, fetch_one, fetch_value, query
 from app.outpatient.arrival import refusal
 from app.outpatient.booking import AppointmentNotFound, WindowNotFound, own_appointment
 from app.outpatient.identifying import shown_by
@@ -211,8 +211,9 @@ async def appointment_view(actor: Actor, *, appointment_id: UUID) -> Appointment
 
 MINE = (
     "WHERE ($3::uuid IS NULL OR a.id < $3) AND a.person_id IN (SELECT b.person_id FROM binding b"
-    " WHERE b.account_id = $1 AND 'read' = ANY(b.scopes) AND b.valid_from <= jiuyi.now()"
-    " AND (b.valid_to IS NULL OR b.valid_to > jiuyi.now()))"
+    " WHERE b.account_id = $1 AND b.valid_from <= jiuyi.now()"
+    " AND (b.valid_to IS NULL OR b.valid_to > jiuyi.now())"
+    " AND (jiuyi.account_follows($1, b.person_id) OR (a.account_id = $1 AND 'book' = ANY(b.scopes))))"
 )
 
 
@@ -228,6 +229,17 @@ async def my_appointments(
         after,
     )
     return [_appointment(row) for row in rows]
+
+
+@query
+async def has_live_appointment(actor: Actor, *, person_id: UUID, booked_by: UUID | None = None) -> bool:
+    """Whether a place is held, booked or being visited; of one account, or of anybody."""
+    return await fetch_value(
+        "SELECT EXISTS (SELECT FROM appointment WHERE person_id IN (SELECT jiuyi.same_person($1))"
+        " AND status IN ('held', 'booked', 'arrived') AND ($2::uuid IS NULL OR account_id = $2))",
+        person_id,
+        booked_by,
+    )
 
 
 def _appointment(row: asyncpg.Record) -> AppointmentView:

@@ -22,6 +22,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         SELECT FROM public.binding
         WHERE account_id = asking AND person_id IN (SELECT jiuyi.same_person(asked))
           AND wanted = ANY(scopes)
+          AND (wanted <> 'read' OR read_until IS NULL OR read_until > jiuyi.now())
           AND valid_from <= jiuyi.now() AND (valid_to IS NULL OR valid_to > jiuyi.now()))
 $$;
 

@@ -1,6 +1,6 @@
 """Persons as others may read them."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 import asyncpg
@@ -39,7 +39,10 @@ class BoundPerson(msgspec.Struct, frozen=True, kw_only=True):
     masked_phone: str | None
     relation: str
     guardian: bool
-    scopes: list[str]
+    proof: str
+    scopes: list[str]  # what the binding lets the account do now
+    valid_to: datetime | None
+    consents_missing: list[str]  # what nobody has agreed to yet, so that results stay closed
 
 
 class AllergyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +104,9 @@ async def bound_persons(actor: Actor) -> list[BoundPerson]:
     if actor.kind is not ActorKind.ACCOUNT:
         return []
     rows = await fetch(
-        "SELECT p.id, p.name, p.sex, p.born_on, p.id_number, p.phone, b.relation, b.guardian, b.scopes"
+        "SELECT p.id, p.name, p.sex, p.born_on, p.id_number, p.phone, b.relation, b.guardian, b.proof,"
+        " jiuyi.live_scopes(b.scopes, b.read_until) AS scopes,"
+        " b.valid_to, ARRAY(SELECT jiuyi.consents_missing(p.id) ORDER BY 1) AS consents_missing"
         " FROM binding b JOIN person p ON p.id = b.person_id"
         " WHERE b.account_id = $1 AND b.valid_from <= jiuyi.now()"
         " AND (b.valid_to IS NULL OR b.valid_to > jiuyi.now()) ORDER BY b.valid_from, b.id LIMIT $2",
@@ -120,7 +125,10 @@ async def bound_persons(actor: Actor) -> list[BoundPerson]:
             masked_phone=masked(row, "phone"),
             relation=row["relation"],
             guardian=row["guardian"],
+            proof=row["proof"],
             scopes=list(row["scopes"]),
+            valid_to=row["valid_to"],
+            consents_missing=list(row["consents_missing"]),
         )
         for row in rows
     ]
@@ -128,11 +136,16 @@ async def bound_persons(actor: Actor) -> list[BoundPerson]:
 
 @query
 async def accounts_of(actor: Actor, *, person_id: UUID, scope: Scope = Scope.READ) -> list[UUID]:
-    """The accounts that may act for the person now: whom news about them goes to."""
+    """The accounts that news about the person go to now: those with the scope, of what the binding is worth.
+
+    Who only knows a name and a number looks at what it booked; nobody tells it anything.
+    """
     rows = await fetch(
         "SELECT account_id FROM binding WHERE person_id IN (SELECT jiuyi.same_person($1))"
         " AND $2 = ANY(scopes) AND valid_from <= jiuyi.now()"
-        " AND (valid_to IS NULL OR valid_to > jiuyi.now()) ORDER BY account_id LIMIT $3",
+        " AND (valid_to IS NULL OR valid_to > jiuyi.now())"
+        " AND CASE WHEN $2 = 'read' THEN jiuyi.account_reads(account_id, $1)"
+        "   ELSE jiuyi.account_follows(account_id, $1) END ORDER BY account_id LIMIT $3",
         person_id,
         str(scope),
         BINDINGS_SHOWN_MAX,

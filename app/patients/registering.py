@@ -8,14 +8,14 @@ import msgspec
 
 from app.kernel import clock
 from app.kernel.actor import Actor
-from app.kernel.crypto import blind_index, encrypt
+from app.kernel.crypto import blind_index, blind_indexes, encrypt
 from app.kernel.database import action, fetch_one, fetch_value
 from app.kernel.errors import DomainError, Invalid
 from app.kernel.events import emit
 from app.kernel.ids import new_id
 from app.patients.events import PersonRegistered
 from app.patients.queries import find_by_id_number
-from app.patients.rules import IdNumber, clean_name, may_lack_number, read_id_number
+from app.patients.rules import IdNumber, PhoneAnswer, clean_name, may_lack_number, read_id_number
 from app.patients.tables import IdKind, NoIdReason, Sex
 
 NAME_LENGTH_MAX = 60
@@ -63,8 +63,21 @@ class PersonForm(msgspec.Struct, frozen=True, kw_only=True):
     phone: str | None = None
 
 
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """`is_new`: nobody knew the person before. `phone` compares the stated number with the one on file."""
+
+    id: UUID
+    is_new: bool
+    phone: PhoneAnswer
+
+
 @action
 async def register_person(actor: Actor, *, form: PersonForm) -> UUID:
+    return (await find_or_register(actor, form=form)).id
+
+
+@action
+async def find_or_register(actor: Actor, *, form: PersonForm) -> Registered:
     """The person with this number, whose name must agree, or a new row. A newborn always is a new row."""
     name = clean_name(form.name)
     if not 0 < len(name) <= NAME_LENGTH_MAX:
@@ -72,16 +85,32 @@ async def register_person(actor: Actor, *, form: PersonForm) -> UUID:
     if form.phone is not None and not PHONE.fullmatch(form.phone):
         raise PhoneInvalid
     known = await _checked_number(form)
-    if known is None:
-        return await _add(actor, form, name, None)
-    person_id = await find_by_id_number(actor, id_number=known.number)
-    if person_id is None:
-        person_id = await _add(actor, form, name, known.number)
-    row = await fetch_one("SELECT name FROM person WHERE id = $1", person_id)
+    number = None if known is None else known.number
+    person_id = None if number is None else await find_by_id_number(actor, id_number=number)
+    added = await _add(actor, form, name, number) if person_id is None else None
+    if person_id is None and added is None:
+        # Registered by somebody else while we were looking; that row has committed.
+        assert number is not None
+        person_id = await find_by_id_number(actor, id_number=number)
+    found = added or person_id
+    assert found is not None
+    return await _compared(found, form, name, is_new=added is not None)
+
+
+async def _compared(person_id: UUID, form: PersonForm, name: str, *, is_new: bool) -> Registered:
+    row = await fetch_one("SELECT name, phone_index FROM person WHERE id = $1", person_id)
     assert row is not None
     if clean_name(row["name"]) != name:
         raise NameDisagrees
-    return person_id
+    if row["phone_index"] is None:
+        answer = PhoneAnswer.NONE_ON_FILE
+    elif form.phone is None:
+        answer = PhoneAnswer.NOT_STATED
+    elif row["phone_index"] in blind_indexes(form.phone, column="person.phone"):
+        answer = PhoneAnswer.AGREES
+    else:
+        answer = PhoneAnswer.DISAGREES
+    return Registered(id=person_id, is_new=is_new, phone=answer)
 
 
 async def _checked_number(form: PersonForm) -> IdNumber | None:
@@ -98,7 +127,7 @@ async def _checked_number(form: PersonForm) -> IdNumber | None:
     return known
 
 
-async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) -> UUID:
+async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) -> UUID | None:
     person_id = new_id()
     added = await fetch_value(
         "INSERT INTO person (id, name, sex, born_on, id_kind, id_number, id_number_index, no_id_reason,"
@@ -115,11 +144,6 @@ async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) ->
         form.phone and encrypt(form.phone, context=f"person.phone.{person_id}"),
         form.phone and blind_index(form.phone, column="person.phone"),
     )
-    if added is None:
-        # Registered by somebody else while we were looking; that row has committed.
-        assert number is not None
-        found = await find_by_id_number(actor, id_number=number)
-        assert found is not None
-        return found
-    await emit(actor, PersonRegistered(person_id=person_id))
-    return person_id
+    if added is not None:
+        await emit(actor, PersonRegistered(person_id=person_id))
+    return added

@@ -1,6 +1,6 @@
 """A person at the desk: who it is, and what must not be given."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody
 from app.kernel.actor import Actor
 from app.kernel.idempotency import Command, once
 from app.patients.allergies import record_allergy
+from app.patients.break_glass import open_until
 from app.patients.queries import AllergyView, allergies_of, person_view
 from app.patients.unmasking import (
     REASON_LENGTH_MAX,
@@ -32,6 +33,7 @@ class PatientAtDesk(msgspec.Struct, frozen=True, kw_only=True):
     masked_id_number: str | None
     masked_phone: str | None
     allergies: list[AllergyView]
+    break_glass_until: datetime | None  # set where only a break-glass of this reader opens the person
 
 
 class RecordAllergy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +64,7 @@ async def read_person(actor: NamedDependency[Actor], person_id: FromPath[UUID]) 
         masked_id_number=numbers.masked_id_number,
         masked_phone=numbers.masked_phone,
         allergies=await allergies_of(actor, person_id=person_id),
+        break_glass_until=await open_until(actor, person_id=person_id),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import fetch, fetch_one, fetch_value, query
-from app.patients.access import may_see, require_may_see
+from app.patients.access import PersonNotFound, may_follow
 from app.queueing.joining import TicketNotFound, own_ticket
 from app.queueing.queues import cursor_of, queue_days_of
 from app.queueing.rules import call_order, wait_range
@@ -58,7 +58,7 @@ TICKET = (
 @query
 async def ticket_view(actor: Actor, *, ticket_id: UUID) -> TicketView:
     row = await fetch_one(f"{TICKET} WHERE t.id = $1", ticket_id)
-    if row is None or not await may_see(actor, person_id=row["person_id"]):
+    if row is None or not await may_follow(actor, person_id=row["person_id"]):
         raise TicketNotFound(ticket_id=ticket_id)
     return (await _views([row]))[0]
 
@@ -75,7 +75,8 @@ async def desk_ticket(actor: Actor, *, ticket_id: UUID) -> TicketView:
 @query
 async def tickets_of(actor: Actor, *, person_id: UUID) -> list[TicketView]:
     """The person's tickets of today that are not done."""
-    await require_may_see(actor, person_id=person_id)
+    if not await may_follow(actor, person_id=person_id):
+        raise PersonNotFound(person_id=person_id)
     rows = await fetch(
         f"{TICKET} WHERE t.person_id IN (SELECT jiuyi.same_person($1)) AND t.held_on = $2"
         " AND t.status NOT IN ('done', 'registered') ORDER BY t.joined_at LIMIT $3",

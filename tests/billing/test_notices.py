@@ -1,7 +1,8 @@
-"""Notices are believed when genuine, counted once, and acknowledged after the commit: N1 to N11."""
+"""Notices are believed when genuine, counted once, and acknowledged after the commit: N1 to N12."""
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from app.billing.refunds import request_refund
 from app.billing.resolving import Standing, end_attempt, note_doubt, note_waiting
 from app.billing.tables import AttemptStatus, ChannelName, PayMethod
 from app.billing.wechat_pay import WechatPay
-from app.kernel import database
+from app.kernel import clock, database
 from app.kernel.actor import system
 from app.kernel.ids import new_id
 from app.kernel.settings import settings
@@ -347,3 +348,31 @@ async def test_n11_the_acknowledgement_is_what_the_channel_counts(
         delivery["reply"]
         == {"wechat": '{"code":"SUCCESS","message":"成功"}', "alipay": "success"}[channel_name]
     )
+
+
+@CHANNELS
+async def test_n12_a_captured_notice_a_hundred_times_books_once(
+    hospital: PayingHospital, channel_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, attempt_id = await paid_in_silence(hospital, channel_name)
+    notice = await recorded(hospital, channel_name, attempt_id, monkeypatch)
+    for _ in range(10):
+        assert await hospital.replay(channel_name, notice, times=10) == [200] * 10
+    assert await journals(attempt_id) == 1
+    assert await value("SELECT count(*) FROM pay_notice WHERE reference = $1", attempt_id.hex) == 1
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(-301, 401), (-290, 200), (290, 200), (301, 401)])
+async def test_n12_a_captured_notice_is_good_for_five_minutes(
+    hospital: PayingHospital, seconds: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill_id, attempt_id = await paid_in_silence(hospital, "wechat")
+    headers, body = await recorded(hospital, "wechat", attempt_id, monkeypatch)
+    sent_at = datetime.fromtimestamp(int(headers["wechatpay-timestamp"]), UTC)
+    with monkeypatch.context() as later:
+        later.setattr(clock, "wall", lambda: sent_at + timedelta(seconds=seconds))
+        assert await hospital.replay("wechat", (headers, body), times=1) == [status]
+        # A new time stamp does not help: the signature covers it.
+        renewed = {**headers, "wechatpay-timestamp": str(int(sent_at.timestamp()) + seconds)}
+        assert await hospital.replay("wechat", (renewed, body), times=1) == [401]
+    assert ((await hospital.bill(bill_id)).status == "paid") is (status == 200)

@@ -5,7 +5,9 @@ from itertools import count
 from uuid import UUID
 
 from app.kernel.actor import Actor, system
+from app.patients.access import may_speak_for
 from app.patients.binding import Relation, bind_person
+from app.patients.consents import ConsentCode, current_documents, give_consent
 from app.patients.registering import PersonForm, register_person
 from app.patients.rules import check_character
 from app.patients.tables import Sex
@@ -42,8 +44,18 @@ async def person(**values: str | date) -> UUID:
 
 
 async def bound_person(actor: Actor, *, relation: str = "0", **values: str | date) -> UUID:
-    """A person bound to the acting account."""
-    return await bind_person(actor, form=form(**values), relation=Relation(relation))  # type: ignore[arg-type] - the same
+    """A person bound to the acting account, and what results wait for is agreed to."""
+    person_id = await bind_person(actor, form=form(**values), relation=Relation(relation))  # type: ignore[arg-type] - the same
+    if await may_speak_for(actor, person_id=person_id):
+        await agree(actor, person_id)
+    return person_id
+
+
+async def agree(actor: Actor, person_id: UUID, *, also: tuple[ConsentCode, ...] = ()) -> None:
+    """Everything that must be agreed to before results open, and what else is named."""
+    for document in await current_documents(actor):
+        if document.needed_to_read or document.code in also:
+            await give_consent(actor, person_id=person_id, code=document.code, version=document.version)
 
 
 def years_ago(years: int, *, of: date) -> date:

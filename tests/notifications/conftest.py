@@ -9,6 +9,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.edge import limits
 from app.identity.signed_in import forget_sessions
 from app.kernel.actor import system
 from app.launch.serving import Socket
@@ -64,11 +65,11 @@ class Hospital:
 
 
 @contextlib.asynccontextmanager
-async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
+async def served(figures: Limits = LIMITS) -> AsyncIterator[Hospital]:
     from app.main import app
 
     forget_sessions()
-    HUB.limits = limits
+    HUB.limits = figures
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, ws=Socket, http="httptools", log_level="critical", access_log=False, timeout_graceful_shutdown=1
@@ -90,6 +91,12 @@ async def served(limits: Limits = LIMITS) -> AsyncIterator[Hospital]:
             await serving
             Socket.goodbye = None
             HUB.limits = LIMITS
+
+
+@pytest.fixture(autouse=True)
+def hurried_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines break here more often in a second than anywhere in an hour."""
+    monkeypatch.setattr(limits, "LIMITS", limits.scaled(1000))
 
 
 @pytest.fixture
