@@ -9,12 +9,12 @@ import msgspec
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.crypto import blind_index, encrypt
-from app.kernel.database import action, fetch_one, fetch_value
+from app.kernel.database import action, fetch_value
 from app.kernel.errors import DomainError, Invalid
 from app.kernel.events import emit
 from app.kernel.ids import new_id
 from app.patients.events import PersonRegistered
-from app.patients.queries import find_by_id_number
+from app.patients.queries import registered_as
 from app.patients.rules import IdNumber, clean_name, may_lack_number, read_id_number
 from app.patients.tables import IdKind, NoIdReason, Sex
 
@@ -71,17 +71,17 @@ async def register_person(actor: Actor, *, form: PersonForm) -> UUID:
         raise NameMalformed
     if form.phone is not None and not PHONE.fullmatch(form.phone):
         raise PhoneInvalid
-    known = await _checked_number(form)
-    if known is None:
+    number = await _checked_number(form)
+    if number is None:
         return await _add(actor, form, name, None)
-    person_id = await find_by_id_number(actor, id_number=known.number)
-    if person_id is None:
-        person_id = await _add(actor, form, name, known.number)
-    row = await fetch_one("SELECT name FROM person WHERE id = $1", person_id)
-    assert row is not None
-    if clean_name(row["name"]) != name:
+    known = await registered_as(actor, id_number=number.number)
+    if known is None:
+        person_id = await _add(actor, form, name, number.number)
+        known = await registered_as(actor, id_number=number.number)
+        assert known is not None, f"person {person_id} has its number"
+    if clean_name(known.name) != name:
         raise NameDisagrees
-    return person_id
+    return known.person_id
 
 
 async def _checked_number(form: PersonForm) -> IdNumber | None:
@@ -101,9 +101,7 @@ async def _checked_number(form: PersonForm) -> IdNumber | None:
 async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) -> UUID:
     person_id = new_id()
     added = await fetch_value(
-        "INSERT INTO person (id, name, sex, born_on, id_kind, id_number, id_number_index, no_id_reason,"
-        " phone, phone_index, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())"
-        " ON CONFLICT (id_number_index) DO NOTHING RETURNING id",
+        "SELECT jiuyi.add_person($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         person_id,
         name,
         str(form.sex),
@@ -115,11 +113,6 @@ async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) ->
         form.phone and encrypt(form.phone, context=f"person.phone.{person_id}"),
         form.phone and blind_index(form.phone, column="person.phone"),
     )
-    if added is None:
-        # Registered by somebody else while we were looking; that row has committed.
-        assert number is not None
-        found = await find_by_id_number(actor, id_number=number)
-        assert found is not None
-        return found
-    await emit(actor, PersonRegistered(person_id=person_id))
+    if added:
+        await emit(actor, PersonRegistered(person_id=person_id))
     return person_id
