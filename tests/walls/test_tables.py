@@ -3,6 +3,8 @@
 import asyncpg
 import pytest
 
+from app.kernel.settings import ROOT
+
 SELLS = "what the hospital offers, the same for everybody"
 RUNS = "how the house runs: ids and times, nothing about a patient"
 KNOWS = "who may log in; read before anybody is known, no patient in it"
@@ -98,7 +100,9 @@ async def test_definer_functions_have_a_fixed_path_and_are_nobody_elses(db: str)
         " WHERE pronamespace = 'jiuyi'::regnamespace AND prosecdef",
     )
     assert len(rows) > 10
+    decision = (ROOT / "docs/decisions/0008-row-level-security.md").read_text()
     for row in rows:
+        assert f"`{row['name'].split('(')[0].removeprefix('jiuyi.')}`" in decision, row["name"]
         assert "search_path" in (row["config"] or ""), row["name"]
         assert not row["acl"].startswith("{=X"), row["name"]
         assert ",=X" not in row["acl"], row["name"]
