@@ -9,8 +9,9 @@ import asyncpg
 from piccolo.apps.migrations.commands.forwards import run_forwards
 
 from app.kernel.actor import system
-from app.kernel.database import APP_ROLE, DB, Mode, Transaction
+from app.kernel.database import DB, Mode, Transaction
 from app.kernel.settings import ROOT, settings
+from app.roles import CannotMigrate, ensure_roles, let_log_in
 
 MIGRATE_LOCK = 7_119_001  # the advisory lock that makes two migrating processes take turns
 GRANTS = ROOT / "app/kernel/grants.sql"
@@ -25,23 +26,17 @@ SQL_FILES: list[Path] = [
     ROOT / "app/alerts/alerts.sql",
     ROOT / "app/billing/billing.sql",
     ROOT / "app/queueing/queueing.sql",
+    ROOT / "app/orders/orders.sql",
     ROOT / "app/outpatient/outpatient.sql",
     ROOT / "app/inpatient/inpatient.sql",
     ROOT / "app/laboratory/laboratory.sql",
+    ROOT / "app/pharmacy/pharmacy.sql",
     ROOT / "notifications/realtime.sql",
 ]
 
 
-class CannotMigrate(Exception):
-    """Nothing was changed; the text tells the administrator what to do."""
-
-
 class NewerData(CannotMigrate):
     """The database was migrated by a newer version of this program."""
-
-
-class RoleMissing(CannotMigrate):
-    """The owner may neither make the role of requests nor enter it."""
 
 
 async def migrate(*, dsn: str | None = None) -> list[str]:
@@ -55,40 +50,15 @@ async def migrate(*, dsn: str | None = None) -> list[str]:
             # A login named like our schema would otherwise find (and make) its tables there.
             await connection.execute("SET LOCAL search_path = public")
             await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATE_LOCK})")
-            await _ensure_role(connection)
+            # The owner stands behind the walls like everybody else, and migrates as the system.
+            await connection.execute("SELECT set_config('app.actor_kind', 'system', true)")
+            await ensure_roles(connection)
+            await let_log_in(connection, dsn or settings().database_url)
             await _refuse_newer(connection)
             await _run_migrations(connection)
             return await _apply_sql_files(connection)
     finally:
         await connection.close()
-
-
-# "May SET ROLE" has a word of its own since PostgreSQL 16, where who makes a role only administers it.
-MAY_ENTER = """
-SELECT to_regrole($1) IS NOT NULL AND pg_has_role(current_user, to_regrole($1),
-    CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
-"""
-
-
-async def _ensure_role(connection: asyncpg.Connection) -> None:
-    """The role that requests run as; NOLOGIN, entered by SET LOCAL ROLE. Roles are the whole server's.
-
-    An owner without CREATEROLE may migrate where an administrator has prepared the role.
-    """
-    if await connection.fetchval(MAY_ENTER, APP_ROLE):
-        return
-    try:
-        await connection.execute(
-            f"DO $$ BEGIN IF to_regrole('{APP_ROLE}') IS NULL THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;"
-            f" EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
-            f" GRANT {APP_ROLE} TO CURRENT_USER"
-        )
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise RoleMissing(
-            f"数据库账号无权建立或使用角色 {APP_ROLE}，请管理员执行："
-            f"CREATE ROLE {APP_ROLE} NOLOGIN（若尚不存在）；GRANT {APP_ROLE} TO 该账号；"
-            "然后重试。数据没有改动。"
-        ) from error
 
 
 def known_migrations() -> set[str]:

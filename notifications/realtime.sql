@@ -28,3 +28,6 @@ BEGIN
     VALUES (to_stream, next_seq, event_id, event_type, event_prio, event_ttl_s, event_d);
     RETURN next_seq;
 END $$;
+
+-- An inbox is its account's alone, whomever else the account acts for.
+SELECT jiuyi.wall('message', 'account_id = (SELECT jiuyi.actor_related(''account''))');

@@ -33,8 +33,8 @@ CREATE TABLE public.effect (key text PRIMARY KEY, at timestamptz DEFAULT clock_t
 CREATE TABLE public.effect_without_key (key text, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE public.receipt (key text, pid integer, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE public.hearing (errand_id uuid, at timestamptz DEFAULT clock_timestamp());
-GRANT SELECT, INSERT ON public.receipt, public.hearing TO jiuyi_app;
-GRANT SELECT ON public.effect, public.effect_without_key TO jiuyi_app;
+GRANT SELECT, INSERT ON public.receipt, public.hearing TO jiuyi_app, jiuyi_worker;
+GRANT SELECT ON public.effect, public.effect_without_key TO jiuyi_app, jiuyi_worker;
 """
 
 

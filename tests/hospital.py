@@ -15,6 +15,7 @@ import uuid_utils
 from app.demo.logging_in import StaffSessions
 from app.kernel.settings import ROOT, Settings
 from app.launch import environment, plan
+from app.launch.logins import own_login
 from app.launch.plan import Task
 from app.launch.postgres import free_port
 from app.launch.processes import POLL_SECONDS, Child, open_log, spawn, stop_all
@@ -71,7 +72,10 @@ def run_hospital(*, database_url: str, redis_url: str, data: Path) -> Iterator[R
         children += [start(task, variables, data) for task in wanted.early]
         seed = next(task for task in wanted.first if task.name == "seed")
         finish(seed, start(seed, variables, data), data)
-        children += [start(task, variables, data) for task in wanted.services]
+        for task in wanted.services:
+            own = own_login(database_url, task.login)
+            assert own is not None, f"{task.login} cannot log in"
+            children.append(start(task, variables | {"DATABASE_URL": own}, data))
         await_ready(config, run.instance, children)
         yield RunningHospital(run.address, data, variables)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from app import schema
+from app import roles, schema
 from app.kernel.settings import ROOT
 from app.kernel.tables import TABLES
 from tests.conftest import clone, drop
@@ -106,6 +106,9 @@ def test_many_may_migrate_an_empty_database_at_once(servers: tuple[str, str], te
     drop(servers[0], "together")
 
 
+ENTERED = "jiuyi_app, jiuyi_worker, jiuyi_definer"
+
+
 @pytest.fixture
 def ordinary(servers: tuple[str, str], template: str) -> Iterator[str]:
     """An empty database whose owner is an ordinary login: no superuser, no CREATEROLE."""
@@ -122,12 +125,12 @@ def ordinary(servers: tuple[str, str], template: str) -> Iterator[str]:
     )
     yield f"postgresql://{owner}:ordinary@{server.hostname}:{server.port}/{name}"
     drop(servers[0], "ordinary")
-    asyncio.run(change(servers[0], f"REVOKE {schema.APP_ROLE} FROM {owner}", f"DROP ROLE {owner}"))
+    asyncio.run(change(servers[0], f"REVOKE {ENTERED} FROM {owner}", f"DROP ROLE {owner}"))
 
 
 def test_an_owner_who_may_not_make_the_role_is_told_what_to_do(ordinary: str) -> None:
     before = asyncio.run(catalogue(ordinary))
-    with pytest.raises(schema.RoleMissing, match="GRANT jiuyi_app TO"):
+    with pytest.raises(roles.RoleMissing, match="GRANT jiuyi_app, jiuyi_worker"):
         asyncio.run(schema.migrate(dsn=ordinary))
     assert asyncio.run(catalogue(ordinary)) == before
 
@@ -136,7 +139,7 @@ def test_an_ordinary_owner_migrates_where_the_role_is_prepared(
     ordinary: str, servers: tuple[str, str]
 ) -> None:
     owner = urlsplit(ordinary).username
-    asyncio.run(change(servers[0], f"GRANT {schema.APP_ROLE} TO {owner}"))
+    asyncio.run(change(servers[0], f"GRANT {ENTERED} TO {owner}"))
     assert len(asyncio.run(schema.migrate(dsn=ordinary))) == len(schema.SQL_FILES)
     assert asyncio.run(schema.migrate(dsn=ordinary)) == []
 

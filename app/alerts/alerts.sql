@@ -27,3 +27,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS alert_step_device_once ON alert_step (alert_id
     WHERE kind IN ('delivered', 'displayed');
 CREATE OR REPLACE TRIGGER alert_step_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON alert_step
     FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
+
+-- An alert is its unit's business, whoever the patient is; a terminal's call is its bed's.
+SELECT jiuyi.wall_by_person('alert', also =>
+    '(coalesce(ward_id, department_id) = ANY ((SELECT jiuyi.own_places())::uuid[])'
+    ' OR bed_id = ANY ((SELECT jiuyi.own_places())::uuid[]))');
+SELECT jiuyi.wall_by_parent('alert_step', 'alert_id', 'alert');

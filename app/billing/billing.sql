@@ -26,3 +26,11 @@ INSERT INTO ledger_account (code, kind, name) VALUES
     ('hospital_borne', 'expense', '医院承担'),
     ('channel_fee', 'expense', '渠道手续费')
 ON CONFLICT DO NOTHING;
+
+SELECT jiuyi.wall_by_person('bill');
+SELECT jiuyi.wall_by_person('charge');
+SELECT jiuyi.wall_by_parent('attempt', 'bill_id', 'bill');
+SELECT jiuyi.wall_by_parent('refund', 'bill_id', 'bill');
+SELECT jiuyi.wall_by_parent('deposit_receipt', 'bill_id', 'bill');
+-- A notice names its payer, and only the system reads what the channels tell.
+SELECT jiuyi.wall('pay_notice', 'false');

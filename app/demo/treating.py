@@ -110,7 +110,7 @@ async def _label(collector: Caller, encounter_id: str) -> list[dict[str, Any]]:
     try:
         return (await collector.post("/specimens", {"encounter_id": encounter_id}))["items"]
     except Refused as refused:
-        if refused.code not in {"nothing_to_label", "person_not_found"}:
+        if refused.code not in {"nothing_to_label", "encounter_not_found"}:
             raise
         return []
 

@@ -53,7 +53,7 @@ async def admit_patient(actor: Actor, *, person_id: UUID, bed_id: UUID, nurse_id
     place = await ward(actor, ward_id=(await bed(actor, bed_id=bed_id)).ward_id)
     await _require_admitter(actor, place)
     await _require_nurse(nurse_id, place)
-    if await fetch_value("SELECT 1 FROM person WHERE id = $1", person_id) is None:
+    if not await fetch_value("SELECT jiuyi.is_person($1)", person_id):
         raise PersonNotFound(person_id=person_id)
     await _let_see(actor, person_id, place)
     if actor.kind is ActorKind.STAFF:

@@ -167,13 +167,7 @@ async def _read_band(actor: Actor, wristband: str, id_last6: str) -> asyncpg.Rec
     assert tries is not None
     if tries["paused_until"] is not None and tries["paused_until"] > clock.wall():
         return Refusal.BEDSIDE_PAUSED
-    band = await fetch_one(
-        "SELECT a.id AS admission_id, a.person_id, a.status, w.ended_at, b.bed_id"
-        " FROM wristband w JOIN admission a ON a.id = w.admission_id"
-        " LEFT JOIN bed_binding b ON b.admission_id = a.id AND b.to_at IS NULL"
-        " WHERE w.token_hash = $1 FOR SHARE OF a",
-        wristband_hash(wristband),
-    )
+    band = await fetch_one("SELECT * FROM jiuyi.stay_of_wristband($1)", wristband_hash(wristband))
     refusal = await _refusal(actor, band, bed_id, id_last6)
     if refusal is not None:
         await _count_failure(actor, tries["failures"] + 1)
@@ -257,12 +251,10 @@ async def use_bedside(actor: Actor, *, token: str) -> BedsideStay:
     """The stay behind an open session of this very terminal; using it starts the 90 seconds anew."""
     now = clock.wall()
     row = await fetch_one(
-        "UPDATE bedside_session s SET expires_at = $3 FROM admission a"
-        " JOIN bed_binding b ON b.admission_id = a.id AND b.to_at IS NULL"
+        "UPDATE bedside_session s SET expires_at = $3 FROM device d, jiuyi.stay_in_bed(d.place_id) a"
         " WHERE s.token_hash = $1 AND s.device_id = $2 AND s.ended_at IS NULL AND s.expires_at > $4"
-        " AND a.id = s.admission_id AND a.status = 'in_ward'"
-        " AND b.bed_id = (SELECT place_id FROM device WHERE id = $2 AND disabled_at IS NULL)"
-        " RETURNING s.id AS session_id, a.id AS admission_id, a.encounter_id, a.person_id, s.proved_at,"
+        " AND a.admission_id = s.admission_id AND d.id = $2 AND d.disabled_at IS NULL"
+        " RETURNING s.id AS session_id, a.admission_id, a.encounter_id, a.person_id, s.proved_at,"
         " s.expires_at",
         _hash(token),
         actor.id,
@@ -285,8 +277,8 @@ async def lock_bedside(actor: Actor) -> UUID:
 
 async def _end_session_of_device(actor: Actor) -> None:
     row = await fetch_one(
-        "UPDATE bedside_session s SET ended_at = $2 FROM admission a"
-        " WHERE s.device_id = $1 AND s.ended_at IS NULL AND a.id = s.admission_id RETURNING a.person_id",
+        "UPDATE bedside_session SET ended_at = $2 WHERE device_id = $1 AND ended_at IS NULL"
+        " RETURNING jiuyi.person_of_stay(admission_id) AS person_id",
         actor.id,
         clock.wall(),
     )

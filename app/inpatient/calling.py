@@ -16,9 +16,8 @@ async def call_nurse(actor: Actor) -> UUID:
     """Call the ward's nurses to this terminal's bed; pressed again, it is the same call while it is open."""
     bed_id = await bed_of_terminal(actor)
     row = await fetch_one(
-        "SELECT bed.ward_id, a.id AS admission_id, a.person_id, a.nurse_id FROM bed"
-        " LEFT JOIN bed_binding b ON b.bed_id = bed.id AND b.to_at IS NULL"
-        " LEFT JOIN admission a ON a.id = b.admission_id WHERE bed.id = $1",
+        "SELECT bed.ward_id, a.admission_id, a.person_id, a.nurse_id FROM bed"
+        " LEFT JOIN jiuyi.stay_in_bed(bed.id) a ON true WHERE bed.id = $1",
         bed_id,
     )
     assert row is not None, f"terminal {actor.id} stands at no bed"

@@ -37,3 +37,42 @@ CREATE UNIQUE INDEX IF NOT EXISTS daily_charge_night_once ON daily_charge (admis
 CREATE INDEX IF NOT EXISTS daily_charge_day ON daily_charge (admission_id, day);
 CREATE UNIQUE INDEX IF NOT EXISTS bedside_session_open ON bedside_session (device_id)
     WHERE ended_at IS NULL;
+
+SELECT jiuyi.wall_by_person('admission');
+SELECT jiuyi.wall_by_person('bed_binding');
+SELECT jiuyi.wall_by_parent('wristband', 'admission_id', 'admission');
+SELECT jiuyi.wall_by_parent('daily_charge', 'admission_id', 'admission');
+SELECT jiuyi.wall_by_parent('bedside_session', 'admission_id', 'admission',
+    also => 'device_id = (SELECT jiuyi.actor_related(''device''))');
+
+GRANT SELECT ON wristband, bed_binding TO jiuyi_definer;
+GRANT SELECT, UPDATE ON admission TO jiuyi_definer;  -- FOR SHARE asks for UPDATE
+SET LOCAL ROLE jiuyi_definer;
+-- Whose wristband it is: a terminal asks before it may see anybody. The stay is kept from ending meanwhile.
+CREATE OR REPLACE FUNCTION jiuyi.stay_of_wristband(
+    band_hash text, OUT admission_id uuid, OUT person_id uuid, OUT status text, OUT ended_at timestamptz,
+    OUT bed_id uuid
+) RETURNS SETOF record LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT a.id, a.person_id, a.status::text, w.ended_at, b.bed_id
+    FROM wristband w JOIN admission a ON a.id = w.admission_id
+    LEFT JOIN bed_binding b ON b.admission_id = a.id AND b.to_at IS NULL
+    WHERE w.token_hash = band_hash FOR SHARE OF a;
+END $$;
+
+-- Who lies in a terminal's bed: for its call button, and for a session that is used again.
+CREATE OR REPLACE FUNCTION jiuyi.stay_in_bed(
+    asked uuid, OUT admission_id uuid, OUT encounter_id uuid, OUT person_id uuid, OUT nurse_id uuid
+) RETURNS SETOF record LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT a.id, a.encounter_id, a.person_id, a.nurse_id
+    FROM bed_binding b JOIN admission a ON a.id = b.admission_id
+    WHERE b.bed_id = asked AND b.to_at IS NULL AND a.status = 'in_ward';
+END $$;
+
+CREATE OR REPLACE FUNCTION jiuyi.person_of_stay(asked uuid) RETURNS uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN (SELECT person_id FROM admission WHERE id = asked);
+END $$;
+RESET ROLE;

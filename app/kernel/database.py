@@ -15,7 +15,7 @@ import asyncpg
 from piccolo.engine.postgres import PostgresEngine
 from piccolo.querystring import QueryString
 
-from app.kernel.actor import Actor
+from app.kernel.actor import Actor, ActorKind
 from app.kernel.errors import OutcomeUnknown, Unavailable
 from app.kernel.settings import settings
 
@@ -28,7 +28,8 @@ STATEMENT_SECONDS_MAX = 3
 LOCK_SECONDS_MAX = 2
 IDLE_SECONDS_MAX = 10
 ROLLBACK_SECONDS_MAX = 2.0
-APP_ROLE = "jiuyi_app"
+APP_ROLE = "jiuyi_app"  # whoever asks; the walls show it what its actor may reach
+WORKER_ROLE = "jiuyi_worker"  # our own background work
 
 REPLAYED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 LINE_BROKE = (
@@ -251,11 +252,16 @@ def opening(actor: Actor, mode: Mode) -> str:
     }
     calls = ", ".join(f"set_config('{k}', {_quoted(v)}, true)" for k, v in settings_of.items())
     return (
-        f"{mode}; SET LOCAL ROLE {APP_ROLE}; SET LOCAL search_path = public; SELECT {calls};"
+        f"{mode}; SET LOCAL ROLE {role_of(actor)}; SET LOCAL search_path = public; SELECT {calls};"
         f" SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s';"
         f" SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s';"
         f" SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS_MAX}s'"
     )
+
+
+def role_of(actor: Actor) -> str:
+    """The database role that a transaction of this actor runs as."""
+    return WORKER_ROLE if actor.kind is ActorKind.SYSTEM else APP_ROLE
 
 
 def _quoted(value: str) -> str:

@@ -1,6 +1,5 @@
 -- What holds for all tables, and so is applied on every migrate, after all other files: ids without a
--- default, and what the application's role may do, which is everything but rewriting history and posting
--- by hand.
+-- default, and what each role may do.
 
 -- The query builder gives every uuid column a random default. A row that forgets whose it is must be
 -- refused instead of belonging to nobody.
@@ -15,11 +14,41 @@ BEGIN
     END LOOP;
 END $$;
 
-GRANT USAGE ON SCHEMA public, jiuyi TO jiuyi_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO jiuyi_app;
-GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO jiuyi_app;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA jiuyi TO jiuyi_app;
+-- Requests and our own background work: all rows that the walls show them, but no history is rewritten,
+-- and nothing is posted by hand.
+GRANT USAGE ON SCHEMA public, jiuyi TO jiuyi_app, jiuyi_worker, jiuyi_definer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO jiuyi_app, jiuyi_worker;
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO jiuyi_app, jiuyi_worker;
 
-REVOKE INSERT, UPDATE, DELETE ON journal, journal_leg FROM jiuyi_app;
-REVOKE UPDATE, DELETE ON event FROM jiuyi_app;
-REVOKE INSERT, UPDATE, DELETE ON sql_file, migration FROM jiuyi_app;
+-- Functions are for these roles only; each is granted by whoever owns it.
+DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR made IN SELECT oid::regprocedure AS name, proowner::regrole::text AS owner FROM pg_proc
+                WHERE pronamespace = 'jiuyi'::regnamespace
+    LOOP
+        IF made.owner = 'jiuyi_definer' THEN
+            SET LOCAL ROLE jiuyi_definer;
+        END IF;
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', made.name);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO jiuyi_app, jiuyi_worker, jiuyi_definer', made.name);
+        RESET ROLE;
+    END LOOP;
+END $$;
+
+REVOKE INSERT, UPDATE, DELETE ON journal, journal_leg FROM jiuyi_app, jiuyi_worker;
+REVOKE UPDATE, DELETE ON event FROM jiuyi_app, jiuyi_worker;
+REVOKE INSERT, UPDATE, DELETE ON sql_file, migration FROM jiuyi_app, jiuyi_worker;
+-- Who hears of a fact is the relay's matter: a request only adds to the outbox.
+REVOKE SELECT, UPDATE, DELETE ON outbox FROM jiuyi_app;
+REVOKE ALL ON delivery FROM jiuyi_app;
+
+-- Copies everything and changes nothing. Where nobody could make it there is no such role.
+DO $$ BEGIN
+    IF to_regrole('jiuyi_backup') IS NOT NULL THEN
+        GRANT USAGE ON SCHEMA public, jiuyi TO jiuyi_backup;
+        GRANT SELECT ON ALL TABLES IN SCHEMA public TO jiuyi_backup;
+        GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO jiuyi_backup;
+    END IF;
+END $$;

@@ -1,6 +1,7 @@
 -- The ground's functions, partitions, triggers and partial indexes. Applied again whenever this file changes.
 
 CREATE SCHEMA IF NOT EXISTS jiuyi;
+GRANT USAGE, CREATE ON SCHEMA jiuyi TO jiuyi_definer;
 
 INSERT INTO clock_offset (id, offset_by) VALUES (1, interval '0') ON CONFLICT DO NOTHING;
 
@@ -126,3 +127,42 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
+
+-- The second wall. Whoever asks reads and writes the rows that the rule names; the first wall is in the
+-- code, and a mistake there finds nothing here. It is a wall against mistakes: who can run statements of
+-- his own as jiuyi_app can also set app.reach or enter jiuyi_worker.
+--
+-- Each walled table has four policies: jiuyi_app by the actor's reach, jiuyi_worker and the owner only as
+-- the system, and jiuyi_definer, whose functions decide themselves what they give away.
+
+-- The acting one's id where it is of this kind and reaches as far as its relations; else null.
+CREATE OR REPLACE FUNCTION jiuyi.actor_related(kind text) RETURNS uuid LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN current_setting('app.reach', true) = 'related'
+                 AND current_setting('app.actor_kind', true) = kind
+           THEN nullif(current_setting('app.actor_id', true), '')::uuid END
+$$;
+
+CREATE OR REPLACE FUNCTION jiuyi.wall(walled text, rule text, commands text DEFAULT 'ALL') RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    is_system text := '((SELECT current_setting(''app.actor_kind'', true) = ''system''))';
+    policy record;
+BEGIN
+    EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', walled);
+    FOR policy IN SELECT polname FROM pg_policy WHERE polrelid = format('public.%I', walled)::regclass LOOP
+        EXECUTE format('DROP POLICY %I ON public.%I', policy.polname, walled);
+    END LOOP;
+    -- Wrapped in a SELECT, what depends on the actor only is asked once for a statement, not for each row.
+    EXECUTE format('CREATE POLICY reach ON public.%I FOR %s TO jiuyi_app USING'
+        ' ((SELECT current_setting(''app.reach'', true) = ''everybody'') OR %s)', walled, commands, rule);
+    EXECUTE format('CREATE POLICY system ON public.%I TO jiuyi_worker USING %s', walled, is_system);
+    EXECUTE format('CREATE POLICY owner ON public.%I TO CURRENT_USER USING %s', walled, is_system);
+    EXECUTE format('CREATE POLICY definer ON public.%I TO jiuyi_definer USING (true)', walled);
+END $$;
+
+-- A row belongs to whoever its parent's row is shown to.
+CREATE OR REPLACE FUNCTION jiuyi.wall_by_parent(
+    walled text, link text, parent text, also text DEFAULT 'false'
+) RETURNS void LANGUAGE sql AS $$
+    SELECT jiuyi.wall(walled, format('%s OR EXISTS (SELECT FROM public.%I parent WHERE parent.id = %I.%I)',
+                                     also, parent, walled, link))
+$$;

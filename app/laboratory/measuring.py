@@ -113,8 +113,8 @@ async def _is_news(specimen_id: UUID, analyser: str, message_id: str, values: Se
         analyser,
         message_id,
     )
-    assert known is not None
-    if (known["specimen_id"], known["content_hash"]) != (specimen_id, content_hash):
+    # None: the number was used for a tube that the sender may not see.
+    if known is None or (known["specimen_id"], known["content_hash"]) != (specimen_id, content_hash):
         raise MessageDiffers(specimen_id=specimen_id)
     return False
 

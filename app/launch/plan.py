@@ -12,11 +12,15 @@ JIUYI = (sys.executable, "-m", "app.cli")
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One child process. `label` is what the person at the terminal reads."""
+    """One child process. `label` is what the person at the terminal reads.
+
+    `login` is the database role that it logs in as; without one it is handed the owner's login.
+    """
 
     name: str
     label: str
     argv: tuple[str, ...]
+    login: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +43,8 @@ def hospital(*, demo: bool) -> Plan:
         first=(migrate, seed) if demo else (migrate,),
         early=(Task("simulators", "支付模拟器", (*JIUYI, "simulators")),) if demo else (),
         services=(
-            Task("worker", "后台任务", (*JIUYI, "worker")),
-            Task("serve", "网页与接口", (*JIUYI, "serve")),
+            Task("worker", "后台任务", (*JIUYI, "worker"), login="jiuyi_worker"),
+            Task("serve", "网页与接口", (*JIUYI, "serve"), login="jiuyi_app"),
         ),
     )
 

@@ -15,6 +15,7 @@ from app.kernel.settings import ROOT, Settings
 from app.launch import environment
 from app.launch.embedded import SERVERS_SECONDS
 from app.launch.lock import hold
+from app.launch.logins import own_login
 from app.launch.plan import Plan, Task
 from app.launch.postgres import Postgres, start_postgres
 from app.launch.processes import (
@@ -135,8 +136,17 @@ class Supervisor:
 
     def serve(self, tasks: tuple[Task, ...], variables: dict[str, str]) -> None:
         for task in tasks:
-            start = partial(self.start, task, variables)
+            start = partial(self.start, task, self.with_own_login(task, variables))
             self.services.append(Service(task.name, start(), start))
+
+    def with_own_login(self, task: Task, variables: dict[str, str]) -> dict[str, str]:
+        if not task.login:
+            return variables
+        url = own_login(variables["DATABASE_URL"], task.login)
+        if url is None:
+            self.stages.say(f"数据库没有 {task.login} 的登录，{task.label}以属主账号登录后切换角色")
+            return variables
+        return variables | {"DATABASE_URL": url}
 
     def stop(self) -> None:
         self.stages.say("正在停止 stopping")

@@ -16,7 +16,7 @@ from app.kernel.events import emit
 from app.organization.queries import staff_member
 from app.outpatient.booking import AppointmentNotFound, SessionStopped
 from app.outpatient.events import AppointmentMissed, PatientArrived
-from app.outpatient.identifying import shown_by
+from app.outpatient.identifying import Shown, shown_by
 from app.outpatient.paying import SUBJECT
 from app.outpatient.rules import POLICY, Arrival, arrival, at
 from app.outpatient.tables import APPOINTMENT_FLOW, AppointmentStatus, SessionStatus, VisitType
@@ -29,6 +29,7 @@ from app.queueing.rules import priority_by_age
 from app.queueing.tables import PriorityClass
 
 CARE_DAYS = 3  # the visit day and two more: the department may still read what it ordered
+REGISTRATION = timedelta(hours=12)  # how long the desk that checked somebody in may still see them
 NO_SHOWS_AT_ONCE_MAX = 200
 PRIORITY_REASONS = {PriorityClass.ELDER_80: "年满80周岁"}
 DESK_ROLES = frozenset({StaffRole.NURSE, StaffRole.REGISTRAR, StaffRole.DOCTOR})
@@ -76,6 +77,9 @@ async def check_in(actor: Actor, *, appointment_id: UUID, visitor_token: str | N
 
     Again: the same ticket, back in the line if it was missed or taken back. Returns the ticket's id.
     """
+    shown = (
+        await shown_by(actor, visitor_token=visitor_token or "") if actor.kind is ActorKind.DEVICE else None
+    )
     row = await fetch_one(
         "SELECT a.*, s.status AS session_status FROM appointment a"
         " JOIN clinic_session s ON s.id = a.session_id WHERE a.id = $1 FOR UPDATE OF a",
@@ -83,7 +87,7 @@ async def check_in(actor: Actor, *, appointment_id: UUID, visitor_token: str | N
     )
     if row is None:
         raise AppointmentNotFound(appointment_id=appointment_id)
-    await _require_presence(actor, row, visitor_token)
+    await _require_presence(actor, row, shown)
     came = arrival(POLICY, held_on=row["held_on"], window_ends=row["ends_at"], now=await clock.now())
     wrong = refusal(AppointmentStatus(row["status"]), SessionStatus(row["session_status"]), came)
     if wrong is not None:
@@ -93,10 +97,9 @@ async def check_in(actor: Actor, *, appointment_id: UUID, visitor_token: str | N
     return await _arrive(actor, row, late=came is Arrival.LATE)
 
 
-async def _require_presence(actor: Actor, row: asyncpg.Record, visitor_token: str | None) -> None:
+async def _require_presence(actor: Actor, row: asyncpg.Record, shown: Shown | None) -> None:
     """Only who stands there arrives: identified at this kiosk, or seen by the department's desk."""
-    if actor.kind is ActorKind.DEVICE:
-        shown = await shown_by(actor, visitor_token=visitor_token or "")
+    if shown is not None:
         here = shown.person_id == row["person_id"] and shown.appointment_id in (None, row["id"])
     elif actor.kind is ActorKind.STAFF:
         assert actor.id is not None
@@ -110,6 +113,19 @@ async def _require_presence(actor: Actor, row: asyncpg.Record, visitor_token: st
 
 
 async def _arrive(actor: Actor, row: asyncpg.Record, *, late: bool) -> UUID:
+    await relate(
+        actor,
+        person_id=row["person_id"],
+        department_id=row["department_id"],
+        reason=CareReason.CHECK_IN,
+        until=at(row["held_on"] + timedelta(days=CARE_DAYS), time.min),
+    )
+    if actor.kind is ActorKind.STAFF:
+        # A registrar belongs to no department and finishes what he began.
+        until = await clock.now() + REGISTRATION
+        await relate(
+            actor, person_id=row["person_id"], staff_id=actor.id, reason=CareReason.CHECK_IN, until=until
+        )
     encounter_id = row["encounter_id"] or await open_encounter(
         actor,
         person_id=row["person_id"],
@@ -117,13 +133,6 @@ async def _arrive(actor: Actor, row: asyncpg.Record, *, late: bool) -> UUID:
         department_id=row["department_id"],
         staff_id=row["staff_id"],
         appointment_id=row["id"],
-    )
-    await relate(
-        actor,
-        person_id=row["person_id"],
-        department_id=row["department_id"],
-        reason=CareReason.CHECK_IN,
-        until=at(row["held_on"] + timedelta(days=CARE_DAYS), time.min),
     )
     if row["ticket_id"] is not None:
         ticket_id = await rejoin_queue(actor, ticket_id=row["ticket_id"])

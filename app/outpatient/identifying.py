@@ -127,11 +127,8 @@ async def _by_card(actor: Actor, value: str) -> tuple[UUID | None, UUID | None]:
 
 
 async def _by_code(value: str) -> tuple[UUID | None, UUID | None]:
-    row = await fetch_one(
-        "SELECT person_id, id FROM appointment WHERE booking_code = $1"
-        " AND status IN ('held', 'booked', 'arrived')",
-        value.strip().upper()[:CODE_LENGTH],
-    )
+    code = value.strip().upper()[:CODE_LENGTH]
+    row = await fetch_one("SELECT id, person_id FROM jiuyi.visit_of_code($1)", code)
     return (None, None) if row is None else (row["person_id"], row["id"])
 
 

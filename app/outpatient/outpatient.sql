@@ -27,3 +27,27 @@ RETURNS SETOF record LANGUAGE sql AS $$
         ORDER BY n.seq_no LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING taken.id, taken.seq_no
 $$;
+
+-- The department's desk, and any registrar, sees who is booked before they come; an account sees what it
+-- booked.
+CREATE OR REPLACE FUNCTION jiuyi.is_registrar() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM public.staff
+                   WHERE id = jiuyi.actor_related('staff') AND active AND role = 'registrar');
+END $$;
+SELECT jiuyi.wall_by_person('appointment', also =>
+    '(account_id = (SELECT jiuyi.actor_related(''account''))'
+    ' OR department_id = ANY ((SELECT jiuyi.own_places())::uuid[]) OR (SELECT jiuyi.is_registrar()))');
+SELECT jiuyi.wall_by_parent('consultation_note', 'encounter_id', 'encounter');
+SELECT jiuyi.wall('kiosk_identification', 'device_id = (SELECT jiuyi.actor_related(''device''))');
+
+-- Who shows a booking code may be told whose visit it opens.
+GRANT SELECT ON appointment TO jiuyi_definer;
+SET LOCAL ROLE jiuyi_definer;
+CREATE OR REPLACE FUNCTION jiuyi.visit_of_code(code text, OUT id uuid, OUT person_id uuid)
+RETURNS SETOF record LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT a.id, a.person_id FROM appointment a
+    WHERE a.booking_code = code AND a.status IN ('held', 'booked', 'arrived');
+END $$;
+RESET ROLE;

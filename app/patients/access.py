@@ -3,7 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.database import action, fetch_value, query
 from app.kernel.errors import Forbidden, NotFound
@@ -121,28 +120,12 @@ async def relate(
     """
     carers = (staff_id, ward_id, department_id, device_id)
     assert sum(carer is not None for carer in carers) == 1
-    now = await clock.now()
-    known = await fetch_value(
-        "UPDATE care_relation SET valid_to = $6 WHERE person_id = $1"
-        " AND staff_id IS NOT DISTINCT FROM $2 AND ward_id IS NOT DISTINCT FROM $3"
-        " AND department_id IS NOT DISTINCT FROM $4 AND device_id IS NOT DISTINCT FROM $5"
-        " AND reason = $7 AND (valid_to IS NULL OR valid_to > $8) RETURNING id",
-        person_id,
-        *carers,
-        until,
-        str(reason),
-        now,
-    )
-    if known is not None:
-        return known
     return await fetch_value(
-        "INSERT INTO care_relation (id, person_id, staff_id, ward_id, department_id, device_id, reason,"
-        " valid_from, valid_to) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+        "SELECT jiuyi.relate($1, $2, $3, $4, $5, $6, $7, $8)",
         new_id(),
         person_id,
         *carers,
         str(reason),
-        now,
         until,
     )
 
@@ -160,10 +143,7 @@ async def end_relation(
     """The carer sees the person no longer: the patient was discharged, moved, or left the terminal."""
     assert any((staff_id, ward_id, department_id, device_id))
     await fetch_value(
-        "UPDATE care_relation SET valid_to = jiuyi.now() WHERE person_id = $1"
-        " AND staff_id IS NOT DISTINCT FROM $2 AND ward_id IS NOT DISTINCT FROM $3"
-        " AND department_id IS NOT DISTINCT FROM $4 AND device_id IS NOT DISTINCT FROM $5"
-        " AND (valid_to IS NULL OR valid_to > jiuyi.now())",
+        "SELECT jiuyi.end_relation($1, $2, $3, $4, $5)",
         person_id,
         staff_id,
         ward_id,

@@ -153,17 +153,7 @@ async def _standing(account_id: UUID, form: PersonForm, relation: Relation) -> S
 
 async def require_room(account_id: UUID, person_id: UUID, relation: Relation) -> None:
     """Refuse the sixth person of an account and the sixth account of a person, also when many ask at once."""
-    await lock_person(person_id)
-    counted = await fetch_one(
-        "SELECT count(*) FILTER (WHERE account_id = $1) AS persons,"
-        " count(*) FILTER (WHERE person_id = $2) AS accounts,"
-        " count(*) FILTER (WHERE account_id = $1 AND person_id = $2) AS same,"
-        " count(*) FILTER (WHERE account_id = $1 AND relation = '0') AS selves"
-        " FROM binding WHERE (account_id = $1 OR person_id = $2)"
-        " AND (valid_to IS NULL OR valid_to > jiuyi.now())",
-        account_id,
-        person_id,
-    )
+    counted = await fetch_one("SELECT * FROM jiuyi.count_bindings($1, $2)", account_id, person_id)
     assert counted is not None
     if counted["same"]:
         raise AlreadyBound(person_id=person_id)

@@ -9,7 +9,7 @@ import msgspec
 from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.crypto import blind_indexes, decrypt
-from app.kernel.database import fetch, fetch_one, query
+from app.kernel.database import fetch, fetch_one, fetch_value, query
 from app.patients.access import PersonNotFound, require_may_see
 from app.patients.masking import FIELD_KINDS, Audience, mask, name_for
 from app.patients.rules import age_on
@@ -25,6 +25,14 @@ class PersonView(msgspec.Struct, frozen=True, kw_only=True):
     sex: str
     born_on: date
     age: int
+
+
+class OnFile(msgspec.Struct, frozen=True):
+    """Whose ID number it is, and the name and phone (by its index) that the row bears."""
+
+    person_id: UUID
+    name: str
+    phone_index: str | None
 
 
 class BoundPerson(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,28 +82,35 @@ async def person_view(actor: Actor, *, person_id: UUID) -> PersonView:
 @query
 async def masked_name(actor: Actor, *, person_id: UUID) -> str:
     """The name as a public display may show it. Asks for no permission: it tells nobody who it is."""
-    row = await fetch_one("SELECT name FROM person WHERE id = $1", person_id)
-    if row is None:
+    name = await fetch_value("SELECT jiuyi.name_of($1)", person_id)
+    if name is None:
         raise PersonNotFound(person_id=person_id)
-    return name_for(Audience.DISPLAY, row["name"])
+    return name_for(Audience.DISPLAY, name)
 
 
 @query
 async def find_by_id_number(actor: Actor, *, id_number: str) -> UUID | None:
     """The person with this ID number, whoever may then see them. Not for phones: it would tell strangers."""
+    known = await registered_as(actor, id_number=id_number)
+    return None if known is None else known.person_id
+
+
+@query
+async def registered_as(actor: Actor, *, id_number: str) -> OnFile | None:
+    """The same with the registered name, for who states both."""
     indexes = blind_indexes(id_number.strip().upper(), column="person.id_number")
-    row = await fetch_one("SELECT id FROM person WHERE id_number_index = ANY($1)", indexes)
-    return None if row is None else row["id"]
+    row = await fetch_one("SELECT id, name, phone_index FROM jiuyi.person_of_number($1)", indexes)
+    return None if row is None else OnFile(row["id"], row["name"], row["phone_index"])
 
 
 @query
 async def id_number_ends_with(actor: Actor, *, person_id: UUID, ending: str) -> bool:
     """Does the person's ID number end so? For terminals that prove presence; the number stays here."""
-    row = await fetch_one("SELECT id, id_number FROM person WHERE id = $1", person_id)
-    if row is None:
+    sealed = await fetch_value("SELECT jiuyi.sealed_id_number_of($1)", person_id)
+    if sealed is None:
         return False
-    number = opened(row, "id_number")
-    return number is not None and len(ending) >= 4 and number.endswith(ending.upper())
+    number = decrypt(sealed, context=f"person.id_number.{person_id}")
+    return len(ending) >= 4 and number.endswith(ending.upper())
 
 
 @query

@@ -9,12 +9,12 @@ import msgspec
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.crypto import blind_index, blind_indexes, encrypt
-from app.kernel.database import action, fetch_one, fetch_value
+from app.kernel.database import action, fetch_value
 from app.kernel.errors import DomainError, Invalid
 from app.kernel.events import emit
 from app.kernel.ids import new_id
 from app.patients.events import PersonRegistered
-from app.patients.queries import find_by_id_number
+from app.patients.queries import OnFile, registered_as
 from app.patients.rules import IdNumber, PhoneAnswer, clean_name, may_lack_number, read_id_number
 from app.patients.tables import IdKind, NoIdReason, Sex
 
@@ -86,31 +86,28 @@ async def find_or_register(actor: Actor, *, form: PersonForm) -> Registered:
         raise PhoneInvalid
     known = await _checked_number(form)
     number = None if known is None else known.number
-    person_id = None if number is None else await find_by_id_number(actor, id_number=number)
-    added = await _add(actor, form, name, number) if person_id is None else None
-    if person_id is None and added is None:
+    on_file = None if number is None else await registered_as(actor, id_number=number)
+    if on_file is None:
+        added = await _add(actor, form, name, number)
+        if added is not None:
+            answer = PhoneAnswer.NONE_ON_FILE if form.phone is None else PhoneAnswer.AGREES
+            return Registered(id=added, is_new=True, phone=answer)
         # Registered by somebody else while we were looking; that row has committed.
         assert number is not None
-        person_id = await find_by_id_number(actor, id_number=number)
-    found = added or person_id
-    assert found is not None
-    return await _compared(found, form, name, is_new=added is not None)
-
-
-async def _compared(person_id: UUID, form: PersonForm, name: str, *, is_new: bool) -> Registered:
-    row = await fetch_one("SELECT name, phone_index FROM person WHERE id = $1", person_id)
-    assert row is not None
-    if clean_name(row["name"]) != name:
+        on_file = await registered_as(actor, id_number=number)
+    assert on_file is not None
+    if clean_name(on_file.name) != name:
         raise NameDisagrees
-    if row["phone_index"] is None:
-        answer = PhoneAnswer.NONE_ON_FILE
-    elif form.phone is None:
-        answer = PhoneAnswer.NOT_STATED
-    elif row["phone_index"] in blind_indexes(form.phone, column="person.phone"):
-        answer = PhoneAnswer.AGREES
-    else:
-        answer = PhoneAnswer.DISAGREES
-    return Registered(id=person_id, is_new=is_new, phone=answer)
+    return Registered(id=on_file.person_id, is_new=False, phone=_compared(on_file, form))
+
+
+def _compared(on_file: OnFile, form: PersonForm) -> PhoneAnswer:
+    if on_file.phone_index is None:
+        return PhoneAnswer.NONE_ON_FILE
+    if form.phone is None:
+        return PhoneAnswer.NOT_STATED
+    agrees = on_file.phone_index in blind_indexes(form.phone, column="person.phone")
+    return PhoneAnswer.AGREES if agrees else PhoneAnswer.DISAGREES
 
 
 async def _checked_number(form: PersonForm) -> IdNumber | None:
@@ -130,9 +127,7 @@ async def _checked_number(form: PersonForm) -> IdNumber | None:
 async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) -> UUID | None:
     person_id = new_id()
     added = await fetch_value(
-        "INSERT INTO person (id, name, sex, born_on, id_kind, id_number, id_number_index, no_id_reason,"
-        " phone, phone_index, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now())"
-        " ON CONFLICT (id_number_index) DO NOTHING RETURNING id",
+        "SELECT jiuyi.add_person($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         person_id,
         name,
         str(form.sex),
@@ -144,6 +139,7 @@ async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) ->
         form.phone and encrypt(form.phone, context=f"person.phone.{person_id}"),
         form.phone and blind_index(form.phone, column="person.phone"),
     )
-    if added is not None:
-        await emit(actor, PersonRegistered(person_id=person_id))
-    return added
+    if not added:
+        return None
+    await emit(actor, PersonRegistered(person_id=person_id))
+    return person_id

@@ -60,13 +60,7 @@ async def join_window(actor: Actor, *, prescription_id: UUID, window_id: UUID | 
 
 async def _loads(actor: Actor, person_id: UUID) -> list[WindowLoad]:
     windows = await windows_of(actor, kind=WindowKind.PHARMACY)
-    rows = await fetch(
-        "SELECT p.window_id, count(*) AS waiting, bool_or(o.person_id = $1) AS has_patient"
-        " FROM prescription p JOIN clinical_order o ON o.id = p.id"
-        " WHERE p.dispense IN ('to_review', 'to_prepare', 'ready') AND p.window_id IS NOT NULL"
-        " GROUP BY p.window_id",
-        person_id,
-    )
+    rows = await fetch("SELECT * FROM jiuyi.window_loads($1)", person_id)
     load = {row["window_id"]: row for row in rows}
     return [
         WindowLoad(

@@ -105,12 +105,8 @@ async def _views(rows: Sequence[asyncpg.Record]) -> list[TicketView]:
 async def _expected(queue_id: UUID) -> dict[UUID, tuple[int, tuple[int, int]]]:
     """For every waiting ticket of a queue: people ahead, and minutes from and to."""
     today = await clock.today()
-    rows = await fetch(
-        "SELECT id, list, status FROM ticket WHERE queue_id = $1 AND held_on = $2"
-        " AND status IN ('waiting', 'room_wait') ORDER BY status = 'waiting', door_at, order_key, seq",
-        queue_id,
-        today,
-    )
+    # The whole line, of which the asker may see his own place only.
+    rows = await fetch("SELECT id, list, status FROM jiuyi.line_of($1, $2)", queue_id, today)
     lists: dict[TicketList, list[UUID]] = {}
     for row in rows:
         if row["status"] == TicketStatus.WAITING:
@@ -119,12 +115,7 @@ async def _expected(queue_id: UUID) -> dict[UUID, tuple[int, tuple[int, int]]]:
     order = [row["id"] for row in rows if row["status"] == TicketStatus.ROOM_WAIT]
     order += call_order(lists, cursor_of(day), day["pattern"])
     desks = await _desks(day)
-    busy = await fetch_value(
-        "SELECT count(*) FROM ticket WHERE queue_id = $1 AND held_on = $2"
-        " AND status IN ('called', 'in_consult')",
-        queue_id,
-        today,
-    )
+    busy = sum(row["status"] in (TicketStatus.CALLED, TicketStatus.IN_CONSULT) for row in rows)
     service_s = day["service_s"] or day["prior_s"]
     ranges = (wait_range(ahead=n, service_s=service_s, desks=desks, busy=busy) for n in range(len(order)))
     return {

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from app.billing import payments
+from app.billing.charges import BillNotFound
 from app.billing.payments import (
     BillNotPayable,
     NoPayer,
@@ -19,7 +20,6 @@ from app.billing.tables import PayMethod
 from app.kernel import clock
 from app.kernel.actor import system
 from app.kernel.database import action
-from app.patients.access import PersonNotFound
 from tests.billing.conftest import PayingHospital
 from tests.make import billing as make
 from tests.make import identity
@@ -190,7 +190,7 @@ async def test_who_may_pay(hospital: PayingHospital) -> None:
     payer = await hospital.payer()
     stranger = await hospital.payer()
     bill_id = await make.bill(payer.person_id)
-    with pytest.raises(PersonNotFound):
+    with pytest.raises(BillNotFound):
         await start_attempt(stranger.actor, bill_id=bill_id, method=PayMethod.WECHAT_JSAPI)
     with pytest.raises(NoPayer):
         await start_attempt(payer.actor, bill_id=bill_id, method=PayMethod.ALIPAY_MINI)

@@ -49,7 +49,7 @@ async def test_an_admission_opens_a_stay_and_lets_its_ward_see(db: str) -> None:
     assert await may_see(doctor, person_id=stay.person_id)
     assert await may_see(colleague, person_id=stay.person_id)
     assert not await may_see(stranger, person_id=stay.person_id)
-    assert await refusal(stay_view(stranger, admission_id=stay.admission_id)) is PersonNotFound
+    assert await refusal(stay_view(stranger, admission_id=stay.admission_id)) is StayNotFound
     assert [
         s.admission_id for s in await stays_of_ward(colleague, ward_id=stay.ward.id, limit=9, after=None)
     ] == [stay.admission_id]
@@ -164,7 +164,7 @@ async def test_the_ward_finishes_its_papers_for_a_week(db: str) -> None:
 async def test_after_discharge_nothing_is_changed(db: str) -> None:
     stay = await make.stay()
     stranger = await make.staff(await make.new_ward())
-    assert await refusal(discharge_patient(stranger, admission_id=stay.admission_id)) is PersonNotFound
+    assert await refusal(discharge_patient(stranger, admission_id=stay.admission_id)) is StayNotFound
     assert await refusal(discharge_patient(stay.nurse, admission_id=uuid4())) is StayNotFound
     await discharge_patient(stay.nurse, admission_id=stay.admission_id)
     assert await refusal(discharge_patient(stay.nurse, admission_id=stay.admission_id)) is StayOver

@@ -19,7 +19,6 @@ from app.inpatient.daily import (
 from app.inpatient.queries import deposit_of_stay, fees_of_day
 from app.inpatient.stays import StayNotFound, StayOver
 from app.kernel.errors import DomainError
-from app.patients.access import PersonNotFound
 from tests.make import inpatient as make
 
 TEST = make.TEST
@@ -171,9 +170,9 @@ async def test_what_a_charge_is_refused_for(db: str) -> None:
 
     assert await refusal(charge(quantity=Decimal(0))) is QuantityOutOfRange
     assert await refusal(charge(quantity=Decimal("1000.0001"))) is QuantityOutOfRange
-    assert await refusal(charge(actor=stranger)) is PersonNotFound
+    assert await refusal(charge(actor=stranger)) is StayNotFound
     assert await refusal(charge(admission_id=uuid4())) is StayNotFound
-    assert await refusal(fees_of_day(stranger, encounter_id=stay.encounter_id)) is PersonNotFound
+    assert await refusal(fees_of_day(stranger, encounter_id=stay.encounter_id)) is StayNotFound
     assert await refusal(fees_of_day(stay.nurse, encounter_id=uuid4())) is StayNotFound
     await discharge_patient(stay.nurse, admission_id=stay.admission_id)
     assert await refusal(charge()) is StayOver

@@ -50,7 +50,9 @@ async def nothing_happens_unpaid(day: Day, prescription: dict[str, Any]) -> None
         "dispense": await refusal(pharmacist, f"{path}/dispense", handed(day, prescription)),
     }
     # Neither is told of a patient for whom there is nothing to do yet.
-    assert refused == dict.fromkeys(refused, "person_not_found")
+    assert refused == {"label": "encounter_not_found"} | dict.fromkeys(
+        ("review", "call", "dispense"), "prescription_not_found"
+    )
     waiting = await pharmacist.get("/prescriptions", limit=100)
     assert prescription["id"] not in {each["id"] for each in waiting["items"]}
 

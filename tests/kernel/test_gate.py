@@ -52,7 +52,7 @@ async def deferred(db: str) -> None:
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS public.late (parent varchar(120)"
         " REFERENCES public.ledger_account DEFERRABLE INITIALLY DEFERRED);"
-        " GRANT ALL ON public.late TO jiuyi_app"
+        " GRANT ALL ON public.late TO jiuyi_app, jiuyi_worker"
     )
     await connection.close()
 

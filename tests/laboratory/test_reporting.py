@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from app.kernel.actor import Actor, ActorKind
+from app.kernel.actor import Actor, ActorKind, Reach
 from app.kernel.ids import new_id
 from app.kernel.settings import settings
 from app.laboratory import measuring, reporting
@@ -114,7 +114,7 @@ async def test_a_repeat_measurement_takes_the_place_of_the_first(db: str) -> Non
 async def test_an_analyser_needs_no_care_relation(db: str) -> None:
     visit = await orders.visit()
     specimen = await laboratory.ordered_and_received(visit)
-    analyser = Actor(kind=ActorKind.DEVICE, id=new_id(), channel="analyser")
+    analyser = Actor(kind=ActorKind.DEVICE, id=new_id(), channel="analyser", reach=Reach.EVERYBODY)
     await record_results(
         analyser,
         barcode=await laboratory.barcode(specimen),

@@ -133,7 +133,7 @@ async def test_a_stranger_finds_no_bill_and_no_payment(
     for reply, code in (
         (await phone.get(f"/bills/{bill_id}"), "bill_not_found"),
         (await phone.get(f"/bills/{new_id()}"), "bill_not_found"),
-        (await phone.post(f"/bills/{bill_id}/payments", channel="wechat_jsapi"), "person_not_found"),
+        (await phone.post(f"/bills/{bill_id}/payments", channel="wechat_jsapi"), "bill_not_found"),
         (await phone.get(f"/payments/{attempt_id}"), "payment_not_found"),
         (await phone.get(f"/payments/{new_id()}"), "payment_not_found"),
     ):

@@ -9,13 +9,13 @@ from app.billing.channel import RefundState, RefundTold
 from app.billing.charges import Line, expire_bill, open_bill
 from app.billing.refunds import request_refund, settle_refund
 from app.billing.tables import REFUND_FLOW, BillKind, RefundStatus
+from app.encounters.visiting import EncounterNotFound
 from app.kernel import clock
 from app.kernel.actor import Actor, system
 from app.kernel.database import action
 from app.orders import placing
 from app.orders.paying import OrderNotStoppable, stop_order
 from app.orders.placing import cancel_draft, submit_orders, withdraw_submission
-from app.patients.access import PersonNotFound
 from tests.make import identity, orders, organization
 from tests.make.orders import YUAN
 from tests.make.rows import value
@@ -90,7 +90,7 @@ async def test_the_same_panel_is_not_ordered_twice(db: str) -> None:
 async def test_a_doctor_of_another_department_cannot_order(db: str) -> None:
     visit = await orders.visit()
     stranger = identity.staff_actor(await organization.staff(department_id=await organization.department()))
-    with pytest.raises(PersonNotFound):
+    with pytest.raises(EncounterNotFound):
         await submit_orders(stranger, encounter_id=visit.encounter_id)
 
 

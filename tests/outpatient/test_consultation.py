@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from app.billing.refunds import request_refund
-from app.encounters.visiting import EncounterOver
+from app.encounters.visiting import EncounterNotFound, EncounterOver
 from app.kernel.actor import system
 from app.kernel.errors import DomainError
 from app.kernel.ids import new_id
@@ -22,7 +22,6 @@ from app.outpatient.consultation import (
 )
 from app.outpatient.paying import start_appointment_payment
 from app.outpatient.rules import at
-from app.patients.access import PersonNotFound
 from app.queueing.calling import call_next
 from tests.make import patients, payment, visit
 from tests.make.rows import value
@@ -94,11 +93,11 @@ async def test_strangers_write_and_finish_nothing(db: str) -> None:
     place, ticket_id = await called()
     stranger = (await visit.clinic()).doctor
     encounter_id = await start_consultation(place.doctor, ticket_id=ticket_id)
-    with pytest.raises(PersonNotFound):
+    with pytest.raises(EncounterNotFound):
         await write_note(stranger, encounter_id=encounter_id, chief_complaint="头痛")
-    with pytest.raises(PersonNotFound):
+    with pytest.raises(VisitNotFound):
         await finish_consultation(stranger, encounter_id=encounter_id)
-    with pytest.raises(PersonNotFound):
+    with pytest.raises(EncounterNotFound):
         await note_of(stranger, encounter_id=encounter_id)
 
 
