@@ -100,7 +100,7 @@ async def device_token(kind: str, place_kind: str, place_id: UUID) -> str:
 
 
 async def token_of(actor: Actor, *, role: str) -> str:
-    return (await inpatient.bearer(actor, role=role))["Authorization"].removeprefix("Bearer ")
+    return (await inpatient.bearer(actor, role=role))["Authorization"].partition(" ")[2]
 
 
 async def relay_all() -> None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import websockets
 
+from app.identity.tokens import issuer
 from notifications.streams import account_inbox
 from tests.launch.conftest import free_port
 from tests.make import identity
@@ -34,7 +35,14 @@ async def server(
     port = free_port()
     process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
         [sys.executable, "-c", SERVE.format(workers=request.param)],
-        env=os.environ | {"JIUYI_PORT": str(port), "DATABASE_URL": db, "PYTHONPATH": str(ROOT)},
+        # Tokens are made in this process, so the server must go by this one's name.
+        env=os.environ
+        | {
+            "JIUYI_PORT": str(port),
+            "DATABASE_URL": db,
+            "PYTHONPATH": str(ROOT),
+            "JIUYI_PUBLIC_URL": issuer(),
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
