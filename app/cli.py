@@ -129,6 +129,28 @@ def demo(url: str, as_json: bool) -> None:  # noqa: FBT001 - click hands flags o
     sys.exit(room.run(url or f"http://127.0.0.1:{settings().port}", as_json))
 
 
+@main.group()
+def bench() -> None:
+    """Measure us and the limit in one run, on fresh data; results also go to bench/ of the data folder."""
+
+
+@bench.command()
+@click.option(
+    "--url", default="", help="measure a demo hospital that runs there; the default is an own, busy one"
+)
+@click.option("--walls", type=click.Choice(["on", "off", "both"]), default="both", show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="of each step"
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object as the last line")
+def reads(url: str, walls: str, rounds: int, seconds: float, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """What phones and desks read most, at 32 clients, with and without the walls."""
+    from bench import reads as room
+
+    sys.exit(room.run(url=url.rstrip("/"), walls=walls, rounds=rounds, seconds=seconds, as_json=as_json))
+
+
 @main.command()
 @click.argument("at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]))
 def clock(at: datetime) -> None:

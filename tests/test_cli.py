@@ -47,7 +47,7 @@ def test_the_clock_of_a_demo_hospital_moves_forward_only(database_url: str):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "serve", "worker", "migrate", "seed", "simulators", "demo", "import"]
+    "command", ["run", "serve", "worker", "migrate", "seed", "simulators", "demo", "import", "bench"]
 )
 def test_every_command_explains_itself(command: str):
     assert jiuyi(command, "--help").exit_code == 0

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("app", "mini_program_api", "bedside_terminal", "guide_kiosk", "notifications", "simulators")
+PACKAGES = (
+    "app",
+    "mini_program_api",
+    "bedside_terminal",
+    "guide_kiosk",
+    "notifications",
+    "simulators",
+    "bench",
+)
 
 # Where a line is planted, the line, and the contract that must break.
 PLANTED = {
@@ -20,6 +28,7 @@ PLANTED = {
     "table": ("mini_program_api/planted.py", "import app.identity.tables", "Channels never see a table"),
     "transport": ("notifications/planted.py", "import app.identity.tables", "Notifications never see"),
     "outside": ("app/billing/planted_too.py", "import simulators", "The hospital never imports"),
+    "measured": ("app/launch/planted.py", "import bench", "What is measured"),
     "stranger": ("simulators/planted.py", "import app.billing", "A simulator knows nothing"),
     "homeless": ("app/homeless/__init__.py", "", "Call down, emit up"),
 }
@@ -49,7 +58,7 @@ def verdicts(folder: Path) -> dict[str, str]:
 
 def test_the_house_keeps_its_contracts(copy: Path):
     told = verdicts(copy)
-    assert len(told) == 7
+    assert len(told) == 8
     assert set(told.values()) == {"KEPT"}
 
 

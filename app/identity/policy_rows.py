@@ -112,9 +112,9 @@ QUEUES = [
     *permit("queue.read", each((*CARING, *DESKS), CARE)),
     *permit("queue.call_to_room", each(CLINICAL, CARE)),
     *permit("queue.call_to_window", each((PHARMACIST, TECHNICIAN, CASHIER, NURSE), CARE)),
-    *permit("ticket.recall", each((*CARING, *DESKS), CARE)),
-    *permit("ticket.miss", each((*CARING, *DESKS), CARE)),
-    *permit("ticket.serve", each((*CARING, *DESKS), CARE)),
+    *permit("ticket.recall", each((*CARING, CASHIER), CARE)),
+    *permit("ticket.miss", each((*CARING, CASHIER), CARE)),
+    *permit("ticket.serve", each((NURSE, PHARMACIST, TECHNICIAN, CASHIER), CARE)),
     *permit("ticket.to_door", each(CLINICAL, CARE)),
     *permit("ticket.readmit", each((NURSE, REGISTRAR), CARE)),
 ]

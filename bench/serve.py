@@ -1,0 +1,62 @@
+"""`jiuyi serve` for a benchmark's own database and for nothing else: `python -m bench.serve on|off`.
+
+A few clients ask more than any phone may: each request is counted, but there is never one too many. `off`
+takes the walls down; what the server costs without them is what they are compared with. No command, setting
+or variable of the hospital reaches this room.
+"""
+
+import sys
+from uuid import UUID
+
+from litestar.handlers import BaseRouteHandler
+
+from app.edge import limits
+from app.identity import signed_in
+from app.identity.policy import PUBLIC
+from app.kernel.actor import Actor
+from app.kernel.settings import settings
+from app.launch import serving
+from app.patients import access
+from app.patients.tables import Scope
+from bench.databases import is_ours
+
+PLENTY = limits.Rate(10**9, 10**9)
+
+
+async def anybody(connection: signed_in.AnyConnection, handler: BaseRouteHandler) -> None:
+    """Who it is must be known, for whose rows are asked depends on it; nothing is refused to them."""
+    if handler.opt.get("permission") != PUBLIC:
+        await signed_in.signed_in(connection)
+
+
+async def always(actor: Actor, *, person_id: UUID) -> bool:
+    return True
+
+
+async def never_refuse(actor: Actor, *, person_id: UUID, scope: Scope | None = None) -> None:
+    return None
+
+
+def take_down() -> None:
+    """Before the first route is imported: rooms bind these names when they are loaded."""
+    signed_in.enforce_policy = anybody
+    access.may_see = always
+    access.require_may_see = never_refuse
+    access.require_may_act_for = never_refuse
+
+
+def let_many_ask() -> None:
+    """The counting stays, and costs what it costs."""
+    limits.LIMITS = {group: dict.fromkeys(rates, PLENTY) for group, rates in limits.LIMITS.items()}
+
+
+def main(walls: str) -> None:
+    assert is_ours(settings().database_url), "only a benchmark's own database is served like this"
+    let_many_ask()
+    if walls == "off":
+        take_down()
+    serving.serve(settings(), workers=1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
