@@ -165,16 +165,7 @@ async def _devices(places: dict[str, UUID]) -> dict[str, Actor]:
     }
     made: dict[str, Actor] = {}
     for kind, (place_kind, name) in stands.items():
-        device_id = await row(
-            "device",
-            kind=str(kind),
-            label="终端",
-            place_kind=place_kind,
-            place_id=places[name],
-            place_name="",
-            key_hash="",
-            auth_version=1,
-        )
+        device_id, _ = await identity.device(kind=kind, place_kind=place_kind, place_id=places[name])
         made[kind] = identity.device_actor(device_id, kind=str(kind))
     return made
 

@@ -76,8 +76,18 @@ OPEN = [
     line("GET /readyz", EVERYBODY, OK),
     line("GET /metrics", EVERYBODY, OK),  # its lock is the loopback address
     line("GET /.well-known/jwks.json", EVERYBODY, OK),
+    line("GET /.well-known/oauth-authorization-server", EVERYBODY, OK),
+    line("GET /.well-known/smart-configuration", EVERYBODY, OK),
+    line("GET /oauth/jwks", EVERYBODY, OK),
     line("POST /oauth/token", EVERYBODY, OK),
+    line("GET /oauth/authorize", EVERYBODY, OK),
+    line("POST /oauth/authorize", EVERYBODY, OK),
+    line("POST /oauth/par", EVERYBODY, OK),
+    line("POST /oauth/revoke", EVERYBODY, OK),  # its lock is the token
+    line("POST /oauth/introspect", "", OK),  # its lock is the client's signature
+    line("GET /oauth/device", EVERYBODY, OK),
     line("POST /oauth/device", "", OK),  # a wrong key is refused, whoever else one is
+    line("POST /oauth/device/enrol", "", OK),  # the same, with a wrong code
     line("POST /pay/notify/wechat", EVERYBODY, OK),  # its lock is the channel's signature
     line("POST /pay/notify/alipay", EVERYBODY, OK),
     line("POST /api/mini-program/v1/login", EVERYBODY, OK),  # its lock is the platform's code
@@ -99,6 +109,31 @@ OWN_LOGIN = [
     staff("POST /second-factor/totp/confirm", STAFF, OK),
     staff("POST /second-factor/recovery-codes", STAFF, OK),
     staff("POST /second-factor/keys", STAFF, OK),
+]
+
+# Whoever logged in may end it; a device is revoked, a partner's login ends by itself.
+LEAVING = [
+    line("POST /oauth/logout", f"{PHONE} {STAFF}", OK),
+    line("POST /oauth/logout-everywhere", f"{PHONE} {STAFF}", OK),
+]
+
+# Machines are one administrator's, people's logins another's, and neither's is a patient.
+ADMINISTRATION = [
+    staff("GET /devices", "system_admin", OK),
+    staff("POST /devices/enrolments", "system_admin", OK),
+    staff("POST /devices/{device_id:uuid}/move", "system_admin", OK),
+    staff("POST /devices/{device_id:uuid}/revoke", "system_admin", OK),
+    staff("GET /logins", "security_admin", OK),
+    staff("POST /staff-members/{staff_id:uuid}/login", "security_admin", OK),
+    staff("POST /logins/{staff_id:uuid}/role", "security_admin", OK),
+    staff("POST /logins/{staff_id:uuid}/password", "security_admin", OK),
+    staff("POST /logins/{staff_id:uuid}/second-factor/reset", "security_admin", OK),
+    staff("POST /logins/{staff_id:uuid}/disable", "security_admin", OK),
+    staff("POST /logins/{staff_id:uuid}/unlock", "security_admin", OK),
+    staff("GET /login-requests", "security_admin", OK),
+    staff("POST /login-requests", "security_admin", OK),
+    staff("POST /login-requests/{request_id:uuid}/approve", "security_admin", REFUSED),  # one's own request
+    staff("POST /login-requests/{request_id:uuid}/decline", "security_admin", OK),
 ]
 
 # Whoever has a screen that must know at once. Administrators and partners have none.
@@ -142,7 +177,7 @@ PHONES = [
 # Where things are and what they cost: for whoever works with patients, and for who keeps the lists.
 HOUSE = [
     staff("GET /me", STAFF, OK),
-    staff("GET /departments", STAFF, OK),
+    staff("GET /departments", f"{STAFF} partner", OK),
     staff("GET /departments/{department_id:uuid}/rooms", STAFF, OK),
     staff("GET /windows/{kind:str}", STAFF, OK),
     staff("GET /prices/{kind:str}", f"{CARING} {DESKS} system_admin", OK),
@@ -298,6 +333,8 @@ EXPECTED: list[Line] = [
     *PERSONS,
     *EXCEPTIONS,
     *OWN_LOGIN,
+    *ADMINISTRATION,
+    *LEAVING,
     *OPEN,
     *LISTENING,
     *PHONES,

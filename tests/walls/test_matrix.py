@@ -115,9 +115,9 @@ def said(reply: httpx.Response) -> str:
 
 
 async def ask(client: httpx.AsyncClient, asked: Request, token: str | None) -> httpx.Response:
-    headers = {**asked.headers, "Idempotency-Key": identity.bearer("")["Idempotency-Key"]}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
+    headers = asked.headers | identity.bearer(token or "")
+    if token is None:
+        del headers["Authorization"]
     return await client.request(
         asked.method, asked.path, params=asked.params, headers=headers, json=asked.body
     )
