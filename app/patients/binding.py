@@ -1,9 +1,8 @@
 """Visit persons (就诊人): whom an account may book, pay and read for."""
 
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
-
-import asyncpg
 
 from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind
@@ -100,12 +99,12 @@ async def lock_account(account_id: UUID) -> None:
     await fetch_one("SELECT id FROM account WHERE id = $1 FOR UPDATE", account_id)
 
 
-async def lock_person(person_id: UUID) -> asyncpg.Record:
-    """The person's row orders everybody's requests about who may act for them."""
-    row = await fetch_one("SELECT id, born_on FROM person WHERE id = $1 FOR UPDATE", person_id)
-    if row is None:
+async def lock_person(person_id: UUID) -> date:
+    """Order everybody's requests about who may act for the person; the date of birth."""
+    born_on = await fetch_value("SELECT jiuyi.lock_person($1)", person_id)
+    if born_on is None:
         raise PersonNotFound(person_id=person_id)
-    return row
+    return born_on
 
 
 async def _bind(

@@ -104,7 +104,7 @@ async def break_glass(
 
 async def _whom(actor: Actor, person_id: UUID | None, id_number: str | None) -> UUID:
     found = await find_by_id_number(actor, id_number=id_number) if id_number else person_id
-    known = await fetch_value("SELECT jiuyi.same_person(id) FROM person WHERE id = $1 LIMIT 1", found)
+    known = await fetch_value("SELECT jiuyi.same_person($1) WHERE jiuyi.is_person($1) LIMIT 1", found)
     if known is None:
         raise PersonNotFound
     return known

@@ -86,7 +86,7 @@ async def give_consent(actor: Actor, *, person_id: UUID, code: ConsentCode, vers
     )
     if current != version:
         raise DocumentReplaced(person_id=person_id)
-    born_on = (await lock_person(person_id))["born_on"]
+    born_on = await lock_person(person_id)
     live = await fetch_one(
         "SELECT id, valid_to FROM consent WHERE person_id = $1 AND code = $2 AND version = $3"
         " AND withdrawn_at IS NULL",

@@ -104,13 +104,10 @@ class ActsFor(msgspec.Struct, frozen=True, kw_only=True):
 async def who_may_act(actor: Actor, *, person_id: UUID) -> list[ActsFor]:
     """Everybody who may act for the person now. The caller has decided who may know."""
     rows = await fetch(
-        "SELECT b.id AS binding_id, b.account_id, own.name AS holder, b.relation, b.guardian, b.proof,"
-        " jiuyi.live_scopes(b.scopes, b.read_until) AS scopes, b.valid_from, b.valid_to"
-        " FROM binding b LEFT JOIN (binding o JOIN person own ON own.id = o.person_id)"
-        " ON o.account_id = b.account_id AND o.relation = '0'"
-        " AND (o.valid_to IS NULL OR o.valid_to > jiuyi.now())"
-        " WHERE b.person_id IN (SELECT jiuyi.same_person($1)) AND b.valid_from <= jiuyi.now()"
-        " AND (b.valid_to IS NULL OR b.valid_to > jiuyi.now()) ORDER BY b.valid_from, b.id LIMIT $2",
+        "SELECT id AS binding_id, account_id, jiuyi.holder_of(account_id) AS holder, relation, guardian,"
+        " proof, jiuyi.live_scopes(scopes, read_until) AS scopes, valid_from, valid_to FROM binding"
+        " WHERE person_id IN (SELECT jiuyi.same_person($1)) AND valid_from <= jiuyi.now()"
+        " AND (valid_to IS NULL OR valid_to > jiuyi.now()) ORDER BY valid_from, id LIMIT $2",
         person_id,
         SHOWN_MAX,
     )
@@ -230,11 +227,8 @@ async def accept_invitation(actor: Actor, *, code: str, relation: Relation) -> U
     if relation is Relation.SELF:
         raise NotASelf
     await lock_account(actor.id)
-    # The first of many claims it; the others wait here and find it taken.
     row = await fetch_one(
-        "UPDATE invitation SET accepted_by = $2, accepted_at = jiuyi.now() WHERE code_index = ANY($1)"
-        " AND accepted_at IS NULL AND withdrawn_at IS NULL AND expires_at > jiuyi.now()"
-        " AND ends_at > jiuyi.now() AND account_id IS DISTINCT FROM $2 RETURNING *",
+        "SELECT * FROM jiuyi.claim_invitation($1, $2)",
         blind_indexes(code, column="invitation.code"),
         actor.id,
     )
@@ -251,7 +245,7 @@ async def accept_invitation(actor: Actor, *, code: str, relation: Relation) -> U
 
 async def _bind(account_id: UUID, invitation: asyncpg.Record, relation: Relation) -> None:
     """What a guardian gives away for a child ends with the guardian's own."""
-    born_on = (await lock_person(invitation["person_id"]))["born_on"]
+    born_on = await lock_person(invitation["person_id"])
     term = guardian_term(born_on) if is_minor(await clock.today(), born_on) else None
     await fetch_value(
         "INSERT INTO binding (id, account_id, person_id, relation, guardian, proof, scopes, valid_from,"

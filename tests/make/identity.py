@@ -11,7 +11,7 @@ from app.identity.roles import StaffRole
 from app.identity.sessions import Login, open_session
 from app.identity.totp import code_of, new_seed, step_at
 from app.kernel import clock
-from app.kernel.actor import Actor, ActorKind, system
+from app.kernel.actor import Actor, ActorKind, Reach, system
 from app.kernel.crypto import encrypt
 from app.kernel.ids import new_id
 from tests.make.proofs import KEYS, DeviceKey, key_of
@@ -32,8 +32,9 @@ async def account_actor() -> Actor:
     return Actor(kind=ActorKind.ACCOUNT, id=await account(), channel="mini_program")
 
 
-def staff_actor(staff_id: UUID, *, role: str = "doctor") -> Actor:
-    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff", role=role)
+def staff_actor(staff_id: UUID, *, role: str = "doctor", reach: Reach | None = None) -> Actor:
+    """`reach` is what the policy grants for one request; without it, who is related."""
+    return Actor(kind=ActorKind.STAFF, id=staff_id, channel="staff", role=role, reach=reach)
 
 
 def device_actor(device_id: UUID, *, kind: str = "kiosk") -> Actor:

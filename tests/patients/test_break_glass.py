@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.encounters.timeline import timeline
-from app.kernel.actor import Actor, system
+from app.kernel.actor import Actor, Reach, system
 from app.kernel.errors import DomainError
 from app.kernel.events import Lane
 from app.kernel.relay import Relay
@@ -39,6 +39,12 @@ EMERGENCY = BreakGlassReason.EMERGENCY
 
 async def doctor() -> Actor:
     return identity.staff_actor(await organization.staff())
+
+
+async def reviewer() -> Actor:
+    """As the policy lets an audit administrator reach: every look, whoever's it is."""
+    staff_id = await organization.staff(role="audit_admin")
+    return identity.staff_actor(staff_id, role="audit_admin", reach=Reach.EVERYBODY)
 
 
 async def opened(who: Actor, person: UUID) -> UUID:
@@ -110,7 +116,7 @@ async def test_three_at_a_time_and_ten_a_day(db: str) -> None:
 
 
 async def test_somebody_else_reviews_it_once(db: str) -> None:
-    who, auditor = await doctor(), await doctor()
+    who, auditor = await doctor(), await reviewer()
     looked = await opened(who, await patients.person())
     own = review_break_glass(who, break_glass_id=looked, verdict=Verdict.JUSTIFIED)
     assert await refused(own) == "own_review"
@@ -124,7 +130,7 @@ async def test_somebody_else_reviews_it_once(db: str) -> None:
 
 
 async def test_what_nobody_reviews_within_a_day_is_told_once(db: str) -> None:
-    who, auditor = await doctor(), await doctor()
+    who, auditor = await doctor(), await reviewer()
     late, reviewed = await opened(who, await patients.person()), await opened(who, await patients.person())
     await review_break_glass(auditor, break_glass_id=reviewed, verdict=Verdict.JUSTIFIED)
     assert await tell_overdue() == 0

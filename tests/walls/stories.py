@@ -1,6 +1,6 @@
 """A patient with everything that the hospital stores about one, and everybody who has to do with them."""
 
-from datetime import time
+from datetime import time, timedelta
 from uuid import UUID
 
 import msgspec
@@ -22,10 +22,12 @@ from app.outpatient.consultation import start_consultation, write_note
 from app.outpatient.identifying import identify
 from app.outpatient.paying import start_appointment_payment
 from app.patients.allergies import record_allergy
-from app.patients.binding import Relation, bind_person
+from app.patients.break_glass import break_glass
 from app.patients.linking import link_persons
+from app.patients.proxies import invite
+from app.patients.tables import BreakGlassReason, Scope
 from app.queueing.calling import call_next
-from tests.make import identity, inpatient, laboratory, orders, patients, pharmacy, visit
+from tests.make import identity, inpatient, laboratory, orders, organization, patients, pharmacy, visit
 from tests.make.rows import value
 
 TEST = system("test")
@@ -47,10 +49,10 @@ async def story(name: str) -> Story:
     before = await _all_rows(TEST)
     number = patients.id_number()
     about = await orders.visit()
-    person_id = await bind_person(
-        about.phone, form=patients.form(name=name, number=number), relation=Relation.OTHER
-    )
-    about = msgspec.structs.replace(about, person_id=person_id, encounter_id=UUID(int=0))
+    phone = await identity.account_actor()
+    person_id = await patients.bound_person(phone, name=name, number=number)
+    about = msgspec.structs.replace(about, phone=phone, person_id=person_id, encounter_id=UUID(int=0))
+    await _open_to_others(phone, person_id)
     place, kiosk, encounter_id = await _visit(about, number)
     about = msgspec.structs.replace(
         about, encounter_id=encounter_id, doctor=place.doctor, department_id=place.department_id
@@ -76,6 +78,16 @@ async def story(name: str) -> Story:
         },
         rows={table: sorted(after[table] - before[table]) for table in after},
     )
+
+
+async def _open_to_others(phone: Actor, person_id: UUID) -> None:
+    """The person invites a relative, and a doctor whom nothing relates looks in an emergency."""
+    await invite(
+        phone, person_id=person_id, scopes=[Scope.BOOK], ends_at=await visit.now() + timedelta(days=9)
+    )
+    emergency = identity.staff_actor(await organization.staff())
+    reason = BreakGlassReason.EMERGENCY
+    await break_glass(emergency, person_id=person_id, reason=reason, explanation="患者昏迷，需要了解过敏史")
 
 
 async def _visit(about: orders.Visit, number: str) -> tuple[visit.Clinic, Actor, UUID]:

@@ -8,18 +8,23 @@ from app.kernel.settings import ROOT
 SELLS = "what the hospital offers, the same for everybody"
 RUNS = "how the house runs: ids and times, nothing about a patient"
 KNOWS = "who may log in; read before anybody is known, no patient in it"
+ONCE = "what was shown once and must not work again, and where wrong codes came from: no person in it"
 BOOKS = "amounts between accounts, append-only; its subjects are ids"
 OPEN = {
     **dict.fromkeys(
         ("campus", "zone", "department", "room", "ward", "bed", "staff", "service_window", "priced_item",
          "drug", "lab_panel", "lab_test", "lab_reference", "icd10", "schedule_template", "clinic_session",
          "session_window", "number", "ward_rate", "alert_rung", "queue", "queue_day", "desk",
-         "analyzer_test_qc"), SELLS),
+         "analyzer_test_qc", "consent_document"), SELLS),
     **dict.fromkeys(
         ("clock_offset", "outbox", "event_head", "delivery", "job", "idempotency", "sql_file",
          "bedside_tries", "rt_stream", "rt_ticket", "rt_cursor"), RUNS),
     **dict.fromkeys(
-        ("account", "account_login", "staff_login", "device", "login_session", "auth_code"), KNOWS),
+        ("account", "account_login", "staff_login", "device", "login_session", "auth_code", "totp_seed",
+         "recovery_code", "login_request", "device_enrolment", "refresh_token", "oauth_client",
+         "pushed_request", "signing_key"), KNOWS),
+    **dict.fromkeys(
+        ("used_challenge", "enrolment_try", "proof_nonce", "client_assertion"), ONCE),
     **dict.fromkeys(("ledger_account", "journal", "journal_leg", "pay_alarm"), BOOKS),
     "event": "facts carry ids, never clinical content",
     "rt_event": "what a socket's own stream says: that something changed, never what",
