@@ -9,10 +9,13 @@ import msgspec
 from app.alerts.raising import raise_alert
 from app.alerts.tables import AlertKind, AlertLevel
 from app.billing.deposits import open_deposit_top_up
+from app.identity.clients import find_client
 from app.identity.roles import DeviceKind, Role
+from app.identity.sessions import Login, open_session
 from app.inpatient.admission import admit_patient
 from app.inpatient.bedside import unlock_bedside
 from app.inpatient.queries import stay_wristband
+from app.kernel import clock
 from app.kernel.actor import Actor, ActorKind, system
 from app.kernel.crypto import decrypt
 from app.kernel.ids import new_id
@@ -29,7 +32,7 @@ from app.patients.proxies import invite
 from app.patients.tables import BreakGlassReason, CareReason, Scope
 from app.queueing.joining import join_queue
 from app.queueing.queues import window_queue
-from tests.make import identity, laboratory, orders, organization, patients, visit
+from tests.make import identity, laboratory, oauth, orders, organization, patients, visit
 from tests.make.inpatient import write
 from tests.make.rows import row, value
 
@@ -107,14 +110,15 @@ async def world() -> World:
     ids |= await _shared(about)
     await orders.settle()
     ids["message_id"] = await value("SELECT id FROM message WHERE account_id = $1 LIMIT 1", about.phone.id)
-    ids |= {"staff_id": actors[Role.DOCTOR].id, "kiosk_id": actors[Role.KIOSK].id}
+    ids |= {"staff_id": actors[Role.DOCTOR].id, "device_id": actors[Role.KIOSK].id}
+    tokens = {role: await _token(actor) for role, actor in actors.items()}
+    ids["request_id"] = await _asked_for(actors[Role.SYSTEM_ADMIN])
     return World(
         person_id=about.person_id,
         ids={name: str(id_) for name, id_ in ids.items()},
         said=await _said(about, actors, ids),
         actors=actors,
-        tokens={role: await _token(actor) for role, actor in actors.items()}
-        | {Role.PARTNER: await _partner()},
+        tokens=tokens | {Role.PARTNER: await _partner()},
     )
 
 
@@ -302,6 +306,20 @@ async def _shared(about: orders.Visit) -> dict[str, UUID]:
     }
 
 
+async def _asked_for(administrator: Actor) -> UUID:
+    """A new password for an administrator, asked for by a colleague of who will decide."""
+    now = clock.wall()
+    return await row(
+        "login_request",
+        staff_id=administrator.id,
+        kind="password",
+        status="requested",
+        requested_by=new_id(),
+        requested_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+
+
 async def _said(about: orders.Visit, actors: dict[str, Actor], ids: dict[str, Any]) -> dict[str, str]:
     """What the patient shows at a terminal, and what the terminal answered."""
     sealed = await value("SELECT id_number FROM person WHERE id = $1", about.person_id)
@@ -337,4 +355,16 @@ async def _token(actor: Actor) -> str:
 
 
 async def _partner() -> str:
-    return await identity.token(ActorKind.CLIENT, new_id(), channel="partner")
+    known = await find_client(TEST, client_id=(await oauth.partner()).client_id)
+    assert known is not None
+    login = Login(
+        kind=ActorKind.CLIENT,
+        id=known.id,
+        channel="partner",
+        role=str(Role.PARTNER),
+        auth_version=known.auth_version,
+        client_id=known.client_id,
+        scope=known.scopes,
+    )
+    _, opened = await open_session(TEST, login=login)
+    return opened.access_token

@@ -110,6 +110,10 @@ def drugs(me: World, about: World) -> Body:
     return {"lines": [line]}
 
 
+def zone(me: World) -> Body:
+    return {"place_kind": "zone", "place_id": me.ids["zone_id"]}
+
+
 def results(me: World, about: World) -> Body:
     return {
         "barcode": about.said["received_barcode"],
@@ -127,7 +131,17 @@ BODIES: dict[str, Callable[[World, World], Body]] = {
     "POST /oauth/token": lambda me, about: {
         "grant_type": "authorization_code", "code": "none", "code_verifier": "v" * 43
     },
-    "POST /oauth/device": lambda me, about: {"device_id": me.ids["kiosk_id"], "device_key": "wrong"},
+    "POST /oauth/par": lambda me, about: {"client_id": "staff_web", "scope": "none"},
+    "POST /oauth/authorize": lambda me, about: {"client_id": "staff_web", "request_uri": "none"},
+    "POST /oauth/revoke": lambda me, about: {"client_id": "staff_web", "token": "none"},
+    "POST /oauth/introspect": lambda me, about: {"token": "none"},
+    "POST /oauth/device": lambda me, about: {"device_id": me.ids["device_id"]},
+    "POST /oauth/device/enrol": lambda me, about: {"code": "WRONGCODE2"},
+    "POST /devices/enrolments": lambda me, about: {"kind": "kiosk", "label": "二号机", **zone(me)},
+    "POST /devices/{device_id:uuid}/move": lambda me, about: zone(me),
+    "POST /staff-members/{staff_id:uuid}/login": lambda me, about: {"login_name": "new", "role": "nurse"},
+    "POST /logins/{staff_id:uuid}/role": lambda me, about: {"role": "nurse"},
+    "POST /login-requests": lambda me, about: {"staff_id": about.ids["staff_id"], "kind": "password"},
     "POST /login": proof,
     "POST /step-up": lambda me, about: {"password": "wrong"},
     "POST /password": lambda me, about: {"old_password": "wrong", "new_password": "another-Secret-4711"},
