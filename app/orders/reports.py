@@ -74,6 +74,8 @@ async def open_report(actor: Actor, *, report_id: UUID) -> asyncpg.Record:
         return row
     if settings().hold_critical_reports and await needs_handover(report_id):
         raise ReportNeedsHandover(report_id=report_id)
+    if row["read_at"] is not None:
+        return row
     read = await fetch_one(
         "UPDATE report SET read_at = $2 WHERE id = $1 AND read_at IS NULL RETURNING *",
         report_id,

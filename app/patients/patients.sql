@@ -107,14 +107,20 @@ CREATE OR REPLACE FUNCTION jiuyi.own_persons() RETURNS uuid[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     account uuid := jiuyi.actor_related('account');
+    at timestamptz;
+    bound uuid[];
 BEGIN
     IF account IS NULL THEN
         RETURN '{}';
     END IF;
-    RETURN ARRAY(
-        SELECT jiuyi.same_person(person_id) FROM binding
-        WHERE account_id = account
-          AND valid_from <= jiuyi.now() AND (valid_to IS NULL OR valid_to > jiuyi.now()));
+    at := jiuyi.now();
+    bound := ARRAY(
+        SELECT person_id FROM binding
+        WHERE account_id = account AND valid_from <= at AND (valid_to IS NULL OR valid_to > at));
+    IF EXISTS (SELECT FROM person_link WHERE duplicate_id = ANY(bound) OR survivor_id = ANY(bound)) THEN
+        RETURN ARRAY(SELECT jiuyi.same_person(one) FROM unnest(bound) one);
+    END IF;
+    RETURN bound;
 END $$;
 
 -- Who shows an ID number may be told whose it is: the row's id, and the name and phone to compare with.
