@@ -40,6 +40,15 @@ def lower_walls(url: str) -> list[str]:
     return walled
 
 
+def ask_nothing(url: str) -> None:
+    """The question that rides on a statement is answered before it is thought about."""
+    execute(
+        url,
+        "CREATE OR REPLACE FUNCTION jiuyi.actor_sees(asked uuid) RETURNS boolean LANGUAGE sql STABLE"
+        " AS $$ SELECT true $$",
+    )
+
+
 def raise_walls(url: str, walled: list[str]) -> None:
     alter(url, walled, "ENABLE")
 

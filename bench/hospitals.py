@@ -18,7 +18,7 @@ from app.launch.postgres import free_port
 from app.launch.processes import Child, last_line, open_log, spawn, stop_all, wait_while
 from app.launch.readiness import address_of, answers_as
 from app.launch.refusals import CannotStart
-from bench.databases import database, look_at, lower_walls, raise_walls
+from bench.databases import ask_nothing, database, look_at, lower_walls, raise_walls
 
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 5.0
@@ -46,6 +46,7 @@ def hospitals(walls: list[bool]) -> Iterator[tuple[dict[bool, Hospital], bytes]]
         asks = prepare(walled)
         lowered = lower_walls(walled_url)
         open_url = stack.enter_context(database(database_url, "open", template=walled_url))
+        ask_nothing(open_url)
         raise_walls(walled_url, lowered)
         for url in (walled_url, open_url):
             look_at(url)
@@ -79,7 +80,9 @@ def hospital(data: Path, database_url: str, redis_url: str) -> Hospital:
         database_url=database_url,
         redis_url=redis_url,
     )
-    variables = environment.for_children(config, run) | {"JIUYI_DEMO": "1"}
+    # One name for all: a token of the one opens the other, so that both are asked the very same.
+    name = {"JIUYI_PUBLIC_URL": "http://localhost"}
+    variables = environment.for_children(config, run) | {"JIUYI_DEMO": "1"} | name
     return Hospital(config=config, instance=run.instance, variables=variables)
 
 

@@ -80,6 +80,7 @@ class Transaction:
         self.mode = mode
         self.task = asyncio.current_task()
         self.business_now: datetime | None = None
+        self.found_true: set[object] = set()  # answers that hold until the end, so that none is asked twice
         self.before_commit: list[Callable[[], Awaitable[None]]] = []
         self.after_commit: list[Callable[[], None]] = []
 

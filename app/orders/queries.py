@@ -13,6 +13,7 @@ from app.kernel.database import fetch, fetch_one, query
 from app.orders.critical import CriticalValueNotFound
 from app.orders.placing import OrderNotFound
 from app.orders.prescribing import PrescriptionNotFound
+from app.orders.reports import NEEDS_HANDOVER
 from app.orders.tables import (
     CriticalStatus,
     DispenseStatus,
@@ -229,10 +230,7 @@ async def _lines(prescription_id: UUID) -> list[LineView]:
     return [_as(LineView, row, frequency=FREQUENCY_NAMES[Frequency(row["frequency"])]) for row in rows]
 
 
-REPORT = (
-    "SELECT o.*, o.read_at IS NOT NULL AS read, EXISTS (SELECT FROM critical_value c"
-    " WHERE c.report_id = o.id AND c.status IN ('flagged', 'confirmed')) AS needs_handover FROM report o"
-)
+REPORT = f"SELECT o.*, o.read_at IS NOT NULL AS read, {NEEDS_HANDOVER} AS needs_handover FROM report o"  # noqa: S608 - ours
 
 # A phone asks for one person or for all whom its account may read.
 READABLE = (

@@ -12,7 +12,16 @@ from app.kernel.events import emit
 from app.kernel.settings import settings
 from app.orders.events import ReportRead
 from app.orders.tables import REPORT_FLOW, ReportKind, ReportStatus
-from app.patients.access import may_see
+from app.patients.access import may_see, remember_seen
+
+# A dangerous value that no doctor has acknowledged yet.
+NEEDS_HANDOVER = (
+    "EXISTS (SELECT FROM critical_value c WHERE c.report_id = o.id AND c.status IN ('flagged', 'confirmed'))"
+)
+RELEASED = (
+    f"SELECT o.*, {NEEDS_HANDOVER} AS needs_handover, jiuyi.actor_sees(o.person_id) AS seen"  # noqa: S608 - ours
+    " FROM report o WHERE o.id = $1 AND o.status = 'released'"
+)
 
 
 class ReportNotFound(NotFound):
@@ -67,13 +76,13 @@ async def withdraw_report(actor: Actor, *, report_id: UUID) -> None:
 @action
 async def open_report(actor: Actor, *, report_id: UUID) -> asyncpg.Record:
     """The header for a reader. A phone's first reading is kept; a dangerous value waits for its doctor."""
-    row = await fetch_one("SELECT * FROM report WHERE id = $1 AND status = 'released'", report_id)
-    if row is None or not await may_see(actor, person_id=row["person_id"]):
-        raise ReportNotFound(report_id=report_id)
+    row = await _released(actor, report_id)
     if actor.kind is not ActorKind.ACCOUNT:
         return row
-    if settings().hold_critical_reports and await needs_handover(report_id):
+    if settings().hold_critical_reports and row["needs_handover"]:
         raise ReportNeedsHandover(report_id=report_id)
+    if row["read_at"] is not None:
+        return row
     if row["read_at"] is not None:
         return row
     read = await fetch_one(
@@ -87,10 +96,12 @@ async def open_report(actor: Actor, *, report_id: UUID) -> asyncpg.Record:
     return read
 
 
-async def needs_handover(report_id: UUID) -> bool:
-    """A dangerous value that no doctor has acknowledged yet."""
-    return await fetch_value(
-        "SELECT EXISTS (SELECT FROM critical_value WHERE report_id = $1"
-        " AND status IN ('flagged', 'confirmed'))",
-        report_id,
-    )
+async def _released(actor: Actor, report_id: UUID) -> asyncpg.Record:
+    row = await fetch_one(RELEASED, report_id)
+    if row is None:
+        raise ReportNotFound(report_id=report_id)
+    if row["seen"]:
+        remember_seen(row["person_id"])
+    if not await may_see(actor, person_id=row["person_id"]):
+        raise ReportNotFound(report_id=report_id)
+    return row
