@@ -248,6 +248,7 @@ def opening(actor: Actor, mode: Mode) -> str:
         "app.actor_kind": str(actor.kind),
         "app.actor_id": str(actor.id or ""),
         "app.reach": str(actor.sees()),
+        "app.related": "",  # whom the actor is related to: found by the first statement that asks
         "app.channel": actor.channel,
         "app.request_id": actor.request_id,
     }

@@ -103,23 +103,29 @@ BEGIN
 END $$;
 
 -- Whom the acting account is bound to now, with their duplicates. A finer scope is the first wall's matter.
+-- Found once in a transaction: every wall of every statement asks for it.
 CREATE OR REPLACE FUNCTION jiuyi.own_persons() RETURNS uuid[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     account uuid := jiuyi.actor_related('account');
+    found text := current_setting('app.related', true);
     at timestamptz;
     bound uuid[];
 BEGIN
     IF account IS NULL THEN
         RETURN '{}';
     END IF;
+    IF found <> '' THEN
+        RETURN found::uuid[];
+    END IF;
     at := jiuyi.now();
     bound := ARRAY(
         SELECT person_id FROM binding
         WHERE account_id = account AND valid_from <= at AND (valid_to IS NULL OR valid_to > at));
     IF EXISTS (SELECT FROM person_link WHERE duplicate_id = ANY(bound) OR survivor_id = ANY(bound)) THEN
-        RETURN ARRAY(SELECT jiuyi.same_person(one) FROM unnest(bound) one);
+        bound := ARRAY(SELECT jiuyi.same_person(one) FROM unnest(bound) one);
     END IF;
+    PERFORM set_config('app.related', bound::text, true);
     RETURN bound;
 END $$;
 
@@ -212,6 +218,17 @@ BEGIN
 END $$;
 
 RESET ROLE;
+
+-- A binding or a link that changes under way changes who is related.
+CREATE OR REPLACE FUNCTION jiuyi.forget_related() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.related', '', true);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER binding_forgets_related AFTER INSERT OR UPDATE OR DELETE ON binding
+    FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.forget_related();
+CREATE OR REPLACE TRIGGER person_link_forgets_related AFTER INSERT OR UPDATE OR DELETE ON person_link
+    FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.forget_related();
 
 -- The units the actor belongs to: a member of staff's department and wards, the place a device stands at.
 CREATE OR REPLACE FUNCTION jiuyi.own_places() RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
