@@ -248,7 +248,9 @@ def opening(actor: Actor, mode: Mode) -> str:
         "app.actor_kind": str(actor.kind),
         "app.actor_id": str(actor.id or ""),
         "app.reach": str(actor.sees()),
-        "app.related": "",  # whom the actor is related to: found by the first statement that asks
+        # What the walls' questions have found: whom the actor is related to, and whom it may see.
+        "app.related": "",
+        "app.seen": "",
         "app.channel": actor.channel,
         "app.request_id": actor.request_id,
     }

@@ -15,7 +15,7 @@ from app.laboratory.rules import MARKS, Limits
 from app.laboratory.tables import LabReportStatus, ResultFlag, SpecimenStatus
 from app.orders.reports import open_report
 from app.patients.access import may_see
-from app.patients.queries import PersonView, full_name, person_view
+from app.patients.queries import PersonView, person_view
 
 WORK_LIST_MAX = 100
 
@@ -159,21 +159,19 @@ async def lab_report(actor: Actor, *, report_id: UUID) -> LabReportView:
 async def read_report(actor: Actor, *, report_id: UUID) -> PatientReport:
     """For the phone: the released version. The first reading is kept with the header."""
     header = await open_report(actor, report_id=report_id)
-    collected_at = await fetch_one(
-        "SELECT s.collected_at FROM lab_report r JOIN specimen s ON s.id = r.specimen_id WHERE r.id = $1",
-        report_id,
+    content = await fetch(
+        "SELECT (c.result).*, c.collected_at, c.patient FROM jiuyi.lab_content($1) c", report_id
     )
-    assert collected_at is not None
     return PatientReport(
         id=report_id,
         title=header["title"],
-        patient=await full_name(actor, person_id=header["person_id"]),
+        patient=content[0]["patient"],
         released_at=header["released_at"],
-        collected_at=collected_at["collected_at"],
+        collected_at=content[0]["collected_at"],
         version=header["version"],
         corrected=header["version"] > 1,
         abnormal_count=header["abnormal_count"],
-        rows=await _rows(report_id),
+        rows=[result_row(row) for row in content if row["code"] is not None],
     )
 
 

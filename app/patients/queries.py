@@ -80,17 +80,6 @@ async def person_view(actor: Actor, *, person_id: UUID) -> PersonView:
 
 
 @query
-async def full_name(actor: Actor, *, person_id: UUID) -> str:
-    """The name, for who has been found to see the person; a duplicate's id answers with its survivor's."""
-    name = await fetch_value(
-        "SELECT name FROM person WHERE id = (SELECT jiuyi.same_person($1) LIMIT 1)", person_id
-    )
-    if name is None:
-        raise PersonNotFound(person_id=person_id)
-    return name
-
-
-@query
 async def masked_name(actor: Actor, *, person_id: UUID) -> str:
     """The name as a public display may show it. Asks for no permission: it tells nobody who it is."""
     name = await fetch_value("SELECT jiuyi.name_of($1)", person_id)
