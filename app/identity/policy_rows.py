@@ -120,7 +120,7 @@ QUEUES = [
 ]
 
 VISITS = [
-    *permit("appointment.check_in", each((DOCTOR, NURSE, REGISTRAR), ALL)),
+    *permit("appointment.check_in", each((DOCTOR, NURSE, REGISTRAR), CARE)),
     *permit("appointment.undo_check_in", each((DOCTOR, NURSE, REGISTRAR), CARE)),
     *permit("visit.start", {DOCTOR: CARE}),
     *permit("visit.send_for_test", {DOCTOR: CARE}),
@@ -171,7 +171,7 @@ LABORATORY = [
 ]
 
 WARDS = [
-    *permit("admission.admit", each((*CLINICAL, REGISTRAR), ALL)),
+    *permit("admission.admit", each((*CLINICAL, REGISTRAR), CARE)),
     *permit("admission.read", each((*CLINICAL, REGISTRAR), CARE)),
     *permit("admission.move", each(CLINICAL, CARE)),
     *permit("admission.discharge", each(CLINICAL, CARE)),
