@@ -111,8 +111,6 @@ export function staffLogin() {
     login.face = "app";
   }
 
-  const drawAgain = () => doing(showApp);
-
   const confirmApp = (otp) =>
     doing(async () => {
       const path = `${STAFF}/second-factor/totp/confirm`;
@@ -138,7 +136,7 @@ export function staffLogin() {
   }
 
   lookAround().catch(() => undefined); // the first request that matters says what is wrong
-  return { login, enter, prove, changePassword, drawAgain, confirmApp, afterCodes, restart };
+  return { login, enter, prove, changePassword, confirmApp, afterCodes, restart };
 }
 
 function requestInAddress() {
