@@ -1,7 +1,7 @@
 """A member of staff at the login page, with her phone's authenticator app in her hand."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,13 +19,13 @@ class Phone:
     """Shows each code once: the server takes none twice, and one of the next half minute."""
 
     seed: str
-    last: list[int] = field(default_factory=list)
+    last_step: int = 0
 
     def code(self) -> str:
-        step = max(step_at(clock.wall()), *(used + 1 for used in self.last), 0)
+        step = max(step_at(clock.wall()), self.last_step + 1)
         while step > step_at(clock.wall()) + 1:
             time.sleep(STEP_SECONDS / 10)
-        self.last = [step]
+        self.last_step = step
         return code_of(self.seed, step)
 
 
