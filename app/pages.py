@@ -15,7 +15,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from app.identity.policy import PUBLIC
 
 BUILT_PAGES = Path(__file__).parent / "static" / "web"
-SCREENS = ("display", "kiosk")
+SCREENS = ("display", "kiosk", "login", "signed-in")
 A_YEAR_SECONDS = 31_536_000
 NOT_BUILT = (
     "<!doctype html><html lang='zh-CN'><meta charset='utf-8'><title>页面还没有构建</title>"

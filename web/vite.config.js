@@ -12,7 +12,11 @@ export default defineConfig({
     emptyOutDir: true,
     // A font of a few glyphs would become a data: address, which the page's CSP refuses.
     assetsInlineLimit: 0,
-    rollupOptions: { input: { display: here("display.html"), kiosk: here("kiosk.html") } },
+    rollupOptions: {
+      input: Object.fromEntries(
+        ["display", "kiosk", "login", "signed-in"].map((page) => [page, here(`${page}.html`)]),
+      ),
+    },
   },
   server: {
     proxy: {

@@ -8,8 +8,10 @@ import msgspec
 
 from app.identity.assertions import ClientRefused, identify_client, require_grant
 from app.identity.clients import Client
+from app.identity.limited import ENROL_SCOPE, LoginIncomplete
 from app.identity.oauth_body import required
 from app.identity.oauth_errors import OAuthRefusal
+from app.identity.proving import missing_parts
 from app.identity.roles import GrantType
 from app.identity.scopes import ScopeRefused, covers, is_within, own_scope
 from app.identity.sessions import (
@@ -143,8 +145,11 @@ async def _answer(
     login = await use_code(actor, code=login_code, verifier=login_verifier)
     if login is None or login.kind is not ActorKind.STAFF:
         return None
+    if login.scope == ENROL_SCOPE:
+        # Raised, so that the code stays good for /oauth/token, whose token can complete the login.
+        raise LoginIncomplete(missing=await missing_parts(actor, staff_id=login.id))
     if not covers(login.scope, own_scope(login.kind)):
-        return None  # a login that is not complete gives nothing on
+        return None  # a code that was given to another client
     asked = await fetch_one(
         "UPDATE pushed_request SET used_at = $3 WHERE uri_hash = $1 AND client_id = $2"
         " AND used_at IS NULL AND expires_at > $3 RETURNING *",

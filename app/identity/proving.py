@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from app.identity.authenticator import Authenticator, RecoveryCodes
-from app.identity.roles import FactorKind, StaffRole
+from app.identity.roles import SECOND_FACTOR, FactorKind, StaffRole
 from app.identity.second_factor import Proof, SecondFactor, Verdict
 from app.identity.ukey import UKey
 from app.kernel import clock
@@ -86,6 +86,19 @@ def is_locked(locked_until: datetime | None) -> bool:
 @query
 async def enrolled_factors(actor: Actor, *, staff_id: UUID) -> list[FactorKind]:
     return [kind for kind in ENROLLED if await FACTORS[kind].enrolled(staff_id=staff_id)]
+
+
+@query
+async def missing_parts(actor: Actor, *, staff_id: UUID) -> str:
+    """What a login still lacks, as words for the login page: `password`, `second_factor`."""
+    row = await fetch_one("SELECT role, one_time_until FROM staff_login WHERE staff_id = $1", staff_id)
+    if row is None:
+        return ""
+    lacks_factor = SECOND_FACTOR[StaffRole(row["role"])] and not await enrolled_factors(
+        actor, staff_id=staff_id
+    )
+    lacking = {"password": row["one_time_until"] is not None, "second_factor": lacks_factor}
+    return " ".join(word for word, lacks in lacking.items() if lacks)
 
 
 @action

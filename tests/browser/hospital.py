@@ -42,6 +42,7 @@ class Hospital:
     wait: Callable[[], Booked]  # booked, and checked in at another kiosk
     call_next: Callable[[], str]  # a doctor of the display's zone calls; the number called
     now: Callable[[], datetime]  # what time it is there
+    make_new: Callable[[str], str]  # a staff id's login starts over; its one-time password
     offer: Callable[[str], str]  # an administrator's code for a new device of a kind, in that zone
 
 
@@ -60,6 +61,7 @@ def screens_of(running: RunningHospital) -> Iterator[Hospital]:
             wait=lambda: booked(*ask(people.wait())),
             call_next=lambda: ask(people.call_next()),
             now=lambda: ask(people.now()),
+            make_new=lambda staff_id: ask(people.make_new(staff_id)),
             offer=lambda kind: ask(people.offer(kind)),
         )
 

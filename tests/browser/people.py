@@ -8,6 +8,7 @@ import httpx
 from app.demo.arriving import open_day
 from app.demo.callers import SECONDS_MAX, Caller, Refused
 from app.demo.day import Day
+from app.identity.roles import StaffRole
 from app.organization.device_routes import KEEPS_DEVICES
 from tests.hospital import RunningHospital
 from tests.visitors import arrive, book, day_at
@@ -44,6 +45,12 @@ class People:
         place = {"place_kind": "zone", "place_id": self.zone_id}
         offered = await keeper.post("/devices/enrolments", {"kind": kind, "label": "新装的设备", **place})
         return offered["code"]
+
+    async def make_new(self, staff_id: str) -> str:
+        """The security administrator makes somebody's login as it was on its first day."""
+        security = await self.day.staff(str(StaffRole.SECURITY_ADMIN))
+        await security.post(f"/logins/{staff_id}/second-factor/reset", {})
+        return (await security.post(f"/logins/{staff_id}/password", {}))["one_time_password"]
 
     async def book(self) -> tuple[str, str]:
         """A new patient with a paid booking of today in the zone: her name and her number."""

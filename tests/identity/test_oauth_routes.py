@@ -1,5 +1,6 @@
 """The authorization server as others see it: what it says of itself, both dialects, logging out."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -7,7 +8,9 @@ import pytest
 
 from app.identity import tokens
 from app.identity.sessions import Login, grant_code
+from app.kernel import clock
 from app.kernel.actor import ActorKind, system
+from tests.identity.staff import tries
 from tests.make import identity, oauth
 from tests.make.rows import value
 
@@ -72,12 +75,8 @@ async def test_a_pushed_request_is_answered_once(client: httpx.AsyncClient) -> N
 
 
 async def test_only_a_login_of_staff_answers_a_request(client: httpx.AsyncClient) -> None:
-    """Neither a patient's login, nor an incomplete one, nor a wrong proof, nor a code for a client."""
+    """Neither a patient's login, nor a wrong proof, nor a code for a client."""
     client_id = await oauth.app()
-    staff_id, _ = await identity.staff_login()
-    incomplete = Login(
-        kind=ActorKind.STAFF, id=staff_id, channel="staff", role="doctor", auth_version=1, scope="enrol"
-    )
     patient = Login(
         kind=ActorKind.ACCOUNT,
         id=await identity.account(),
@@ -87,7 +86,6 @@ async def test_only_a_login_of_staff_answers_a_request(client: httpx.AsyncClient
     )
     codes = [
         await grant_code(system("test"), login=patient, challenge=identity.CHALLENGE),
-        await grant_code(system("test"), login=incomplete, challenge=identity.CHALLENGE),
         (await oauth.code_of(client, client_id))["code"],
         "nonsense",
     ]
@@ -103,6 +101,36 @@ async def test_only_a_login_of_staff_answers_a_request(client: httpx.AsyncClient
     proof = await oauth.login_proof(client) | {"login_verifier": "w" * 43}
     answer = {"client_id": client_id, "request_uri": await oauth.push(client, client_id)}
     assert (await client.post("/oauth/authorize", json=answer | proof)).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    ("one_time", "enrolled", "missing"),
+    [(False, False, "second_factor"), (True, False, "password second_factor"), (True, True, "password")],
+)
+async def test_an_incomplete_login_is_told_what_it_lacks_and_its_code_stays_good_for_that(
+    client: httpx.AsyncClient, one_time: bool, enrolled: bool, missing: str
+) -> None:
+    client_id = await oauth.app()
+    staff_id, name = await identity.staff_login()
+    proof = {"otp": identity.otp(await identity.totp_seed(staff_id))} if enrolled else {}
+    if one_time:
+        until = clock.wall() + timedelta(hours=1)
+        await value("UPDATE staff_login SET one_time_until = $2 WHERE staff_id = $1", staff_id, until)
+    code = (await tries(client, name, **proof)).json()["code"]
+    answer = {
+        "client_id": client_id,
+        "request_uri": await oauth.push(client, client_id),
+        "login_code": code,
+        "login_verifier": identity.VERIFIER,
+    }
+
+    reply = await client.post("/oauth/authorize", json=answer)
+    told = reply.json()
+    assert (reply.status_code, told["error"], told["code"]) == (403, "access_denied", "login_incomplete")
+    assert told["ids"] == {"missing": missing}
+    grant = {"grant_type": "authorization_code", "code": code, "code_verifier": identity.VERIFIER}
+    token = await client.post("/oauth/token", json=grant)
+    assert (token.status_code, token.json()["scope"]) == (200, "enrol")
 
 
 async def test_a_code_belongs_to_its_client(client: httpx.AsyncClient) -> None:

@@ -7,13 +7,14 @@ const RETRY_PAUSE_MAX_MS = 3_000;
 const SERVER_TROUBLE = 500;
 
 export class Refused extends Error {
-  constructor(status, problem) {
+  constructor(status, problem, retryAfterMs = 0) {
     super(problem.detail ?? "");
     this.status = status;
     this.code = problem.code ?? `http_${status}`;
     this.detail = problem.detail ?? "";
     this.requestId = problem.request_id ?? "";
     this.ids = problem.ids ?? {};
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -54,7 +55,7 @@ export async function send(method, path, { body, headers = {}, sign, timeoutMs =
   if (response.status >= SERVER_TROUBLE) {
     throw new Unanswered(payload.code ?? `http_${response.status}`, retryAfter(response));
   }
-  throw new Refused(response.status, payload);
+  throw new Refused(response.status, payload, retryAfter(response));
 }
 
 function retryAfter(response) {

@@ -37,7 +37,7 @@ const bytes = (text) => new TextEncoder().encode(text);
 const packed = (value) => base64url(bytes(JSON.stringify(value)));
 const hash = async (text) => base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(text))));
 
-function base64url(array) {
+export function base64url(array) {
   return btoa(String.fromCharCode(...array)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 

@@ -1,0 +1,6 @@
+import { createApp } from "vue";
+import "../shared/base.css";
+import "../login/sheet.css";
+import SignedInPage from "./SignedInPage.vue";
+
+createApp(SignedInPage).mount("#app");
