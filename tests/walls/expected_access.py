@@ -95,6 +95,8 @@ OPEN = [
     line("POST /api/staff/v1/login", EVERYBODY, OK),  # its lock is the password
     line("GET /ui/display", EVERYBODY, OK),
     line("GET /ui/kiosk", EVERYBODY, OK),
+    line("GET /ui/login", EVERYBODY, OK),
+    line("GET /ui/signed-in", EVERYBODY, OK),
     line("GET /ui/assets/{file_path:path}", EVERYBODY, OK),
     line("GET /schema", EVERYBODY, OK),
     line("GET /schema/{path:str}", EVERYBODY, OK),
