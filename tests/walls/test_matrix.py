@@ -28,7 +28,8 @@ from tests.walls.expected_access import (
     Outcome,
 )
 
-MAY_BE_DOWN = {"/readyz", "/ui/display", "/ui/kiosk", "/ui/login", "/ui/signed-in"}  # nobody started a hub or built the pages here
+# Nobody started a hub or built the pages here.
+MAY_BE_DOWN = {"/readyz", "/ui/display", "/ui/kiosk", "/ui/login", "/ui/signed-in"}
 AWAY = {"pay_channel_unavailable", "platform_unavailable"}  # who was let in learns that the outside is away
 WRONG_PROOF = {
     "login_refused",
