@@ -8,3 +8,20 @@ SELECT jiuyi.wall_by_parent('prescription_line', 'prescription_id', 'clinical_or
 SELECT jiuyi.wall_by_person('controlled_registration');
 SELECT jiuyi.wall_by_person('report');
 SELECT jiuyi.wall_by_person('critical_value');
+
+-- A dangerous value that no doctor has acknowledged yet.
+CREATE OR REPLACE FUNCTION jiuyi.needs_handover(asked uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM public.critical_value WHERE report_id = asked AND status IN ('flagged', 'confirmed'))
+$$;
+
+-- A released report's header for a reader, in one look that asks for itself. No row: no such report, or not for
+-- this reader.
+GRANT SELECT ON report, critical_value TO jiuyi_definer;
+SET LOCAL ROLE jiuyi_definer;
+CREATE OR REPLACE FUNCTION jiuyi.report_for_reader(asked uuid, OUT header report, OUT needs_handover boolean)
+RETURNS SETOF record LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT r, jiuyi.needs_handover(r.id) FROM report r
+    WHERE r.id = asked AND r.status = 'released' AND jiuyi.actor_sees(r.person_id);
+END $$;
+RESET ROLE;

@@ -13,7 +13,6 @@ from app.kernel.database import fetch, fetch_one, query
 from app.orders.critical import CriticalValueNotFound
 from app.orders.placing import OrderNotFound
 from app.orders.prescribing import PrescriptionNotFound
-from app.orders.reports import NEEDS_HANDOVER
 from app.orders.tables import (
     CriticalStatus,
     DispenseStatus,
@@ -230,7 +229,9 @@ async def _lines(prescription_id: UUID) -> list[LineView]:
     return [_as(LineView, row, frequency=FREQUENCY_NAMES[Frequency(row["frequency"])]) for row in rows]
 
 
-REPORT = f"SELECT o.*, o.read_at IS NOT NULL AS read, {NEEDS_HANDOVER} AS needs_handover FROM report o"  # noqa: S608 - ours
+REPORT = (
+    "SELECT o.*, o.read_at IS NOT NULL AS read, jiuyi.needs_handover(o.id) AS needs_handover FROM report o"
+)
 
 # A phone asks for one person or for all whom its account may read.
 READABLE = (

@@ -14,15 +14,6 @@ from app.orders.events import ReportRead
 from app.orders.tables import REPORT_FLOW, ReportKind, ReportStatus
 from app.patients.access import may_see, remember_seen
 
-# A dangerous value that no doctor has acknowledged yet.
-NEEDS_HANDOVER = (
-    "EXISTS (SELECT FROM critical_value c WHERE c.report_id = o.id AND c.status IN ('flagged', 'confirmed'))"
-)
-RELEASED = (
-    f"SELECT o.*, {NEEDS_HANDOVER} AS needs_handover, jiuyi.actor_sees(o.person_id) AS seen"  # noqa: S608 - ours
-    " FROM report o WHERE o.id = $1 AND o.status = 'released'"
-)
-
 
 class ReportNotFound(NotFound):
     """Also what a stranger hears, and who asks for a report that is being corrected."""
@@ -97,11 +88,14 @@ async def open_report(actor: Actor, *, report_id: UUID) -> asyncpg.Record:
 
 
 async def _released(actor: Actor, report_id: UUID) -> asyncpg.Record:
-    row = await fetch_one(RELEASED, report_id)
+    row = await fetch_one(
+        "SELECT (h.header).*, h.needs_handover FROM jiuyi.report_for_reader($1) h", report_id
+    )
     if row is None:
+        # Only an account that lacks nothing but the consent is told more, by the question itself.
+        person_id = await fetch_value("SELECT person_id FROM report WHERE id = $1", report_id)
+        if person_id is not None:
+            await may_see(actor, person_id=person_id)
         raise ReportNotFound(report_id=report_id)
-    if row["seen"]:
-        remember_seen(row["person_id"])
-    if not await may_see(actor, person_id=row["person_id"]):
-        raise ReportNotFound(report_id=report_id)
+    remember_seen(row["person_id"])
     return row
