@@ -7,6 +7,7 @@ import msgspec
 from litestar import Router, get, post
 from litestar.params import JSONBody
 
+from app.edge.addresses import client_address
 from app.identity.devices import log_in_device, require_enrolled
 from app.identity.enrolment import enrol_device
 from app.identity.proofs import accept_once, proved_key
@@ -48,7 +49,7 @@ async def enrol(request: AnyRequest, data: JSONBody[EnrolDevice]) -> Enrolled:
     The code itself works once, so the proof need not be remembered.
     """
     thumbprint, _ = await proved_key(request)
-    address = request.client.host if request.client else ""
+    address = client_address(request)
     return Enrolled(await enrol_device(code=data.code, thumbprint=thumbprint, address=address))
 
 
