@@ -161,6 +161,12 @@ def overloaded(request: AnyRequest, error: Exception) -> Response[Any]:
     return refused(request, PoolBusy())
 
 
+def not_text(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A zero character, which JSON and addresses can carry and no text of the database can: nothing was done."""
+    code, detail = FRAMEWORK_CODES[400]
+    return problem(request, status=HTTPStatus.BAD_REQUEST, code=code, detail=detail)
+
+
 def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     log.error("unexpected", path=request.url.path, request_id=request_id_of(request), exc_info=error)
     return problem(
@@ -176,6 +182,8 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     ValidationException: not_valid,
     HTTPException: not_served,
     asyncpg.IntegrityConstraintViolationError: constraint_broken,
+    asyncpg.CharacterNotInRepertoireError: not_text,
+    asyncpg.UntranslatableCharacterError: not_text,
     asyncpg.QueryCanceledError: overloaded,
     asyncpg.LockNotAvailableError: overloaded,
     msgspec.ValidationError: lambda request, error: refused(request, Invalid()),

@@ -9,6 +9,7 @@ import msgspec
 PAGES = {
     "hall_display": ("大厅叫号屏 hall display", "/ui/display"),
     "kiosk": ("导诊自助机 kiosk", "/ui/kiosk"),
+    "staff": ("职工登录 staff login", "/ui/login"),
 }
 
 

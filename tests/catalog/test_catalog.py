@@ -97,4 +97,7 @@ async def test_the_desks_read_the_catalogs(client: httpx.AsyncClient, catalog: N
     assert len(drugs.json()["items"]) == 2
     assert (await client.get("/api/staff/v1/icd10?q=J", headers=headers)).json() == {"items": []}
     assert (await client.get("/api/staff/v1/icd10?q=J&limit=500", headers=headers)).status_code == 400
+    # A zero character is valid in an address and in JSON, and no text of the database can hold it.
+    refused = await client.get("/api/staff/v1/icd10?q=J%00", headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed")
     assert (await client.get("/api/staff/v1/drugs", headers={})).status_code == 401
