@@ -162,7 +162,7 @@ def overloaded(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def not_text(request: AnyRequest, error: Exception) -> Response[Any]:
-    """A zero character, which JSON and addresses can carry and no text of the database can: nothing was done."""
+    """A zero character, which JSON and addresses can carry and no text of the database can."""
     code, detail = FRAMEWORK_CODES[400]
     return problem(request, status=HTTPStatus.BAD_REQUEST, code=code, detail=detail)
 
