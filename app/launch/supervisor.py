@@ -49,8 +49,8 @@ def run(plan: Plan, config: Settings) -> None:
     die_with_make(environment.inherited())
     stages = Stages()
     try:
-        with signals_raise():
-            Supervisor(plan, config, stages).run()
+        with signals_raise() as wish:
+            Supervisor(plan, config, stages, wish).run()
     except StopRequested:
         stages.say("已停止 stopped")
 
@@ -58,10 +58,11 @@ def run(plan: Plan, config: Settings) -> None:
 class Supervisor:
     """One run of a plan, from the lock on the data directory to the last process gone."""
 
-    def __init__(self, plan: Plan, config: Settings, stages: Stages) -> None:
+    def __init__(self, plan: Plan, config: Settings, stages: Stages, wish: "StopWish") -> None:
         self.plan = plan
         self.config = config
         self.stages = stages
+        self.wish = wish
         self.postgres: Postgres | None = None
         self.services: list[Service] = []
         self.tasks: list[Child] = []  # every child that is neither PostgreSQL nor Valkey
@@ -156,6 +157,7 @@ class Supervisor:
 
     def finish(self, task: Task, child: Child) -> None:
         while child.alive():
+            self.wish.heed()
             time.sleep(POLL_SECONDS)
         if child.popen.returncode != 0:
             raise CannotStart(self.why(task, f"{task.label}没有完成"))
@@ -178,10 +180,12 @@ class Supervisor:
                     raise CannotStart(self.why(task, f"{task.label}没有启动"))
             if time.monotonic() > deadline:
                 raise CannotStart(f"{READY_SECONDS:.0f} 秒内没有就绪。请查看 {self.config.data / 'log'}")
+            self.wish.heed()
             time.sleep(LOOK_SECONDS)
 
     def watch(self) -> None:
         while self.postgres is None or self.postgres.child.alive():
+            self.wish.heed()
             restart_dead(self.services, self.stages.say)
             time.sleep(WATCH_SECONDS)
         log = self.config.data / "log" / "postgres.log"
@@ -198,22 +202,34 @@ class Supervisor:
         return f"{what}:{line}。完整记录:{log}"
 
 
-@contextmanager
-def signals_raise() -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM unwinds everything; later ones must not interrupt the unwinding.
+class StopWish:
+    """Ctrl-C, SIGTERM or SIGHUP: raised where it is heard, and remembered.
 
-    A signal between fork and bookkeeping could lose a child: it then dies with us (PDEATHSIG).
+    Python drops what a handler raises inside a callback, such as those that run after a fork; so
+    the loops heed the wish again. Later signals do nothing: they must not interrupt the unwinding.
+    The handler stays in place, as an ignored signal would stay ignored in every child.
     """
-    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def stop(_signum: int, _frame: FrameType | None) -> None:
-        for one in watched:
-            signal.signal(one, signal.SIG_IGN)
-        raise StopRequested
+    def __init__(self) -> None:
+        self.heard = False
 
-    before = {one: signal.signal(one, stop) for one in watched}
+    def hear(self, _signum: int, _frame: FrameType | None) -> None:
+        if not self.heard:
+            self.heard = True
+            raise StopRequested
+
+    def heed(self) -> None:
+        if self.heard:
+            raise StopRequested
+
+
+@contextmanager
+def signals_raise() -> Iterator[StopWish]:
+    """A signal between fork and bookkeeping could lose a child: it then dies with us (PDEATHSIG)."""
+    wish = StopWish()
+    before = {one: signal.signal(one, wish.hear) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        yield wish
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

@@ -73,6 +73,15 @@ def test_a_stop_while_starting_ends_everything(start: Start):
     assert gone(pids, FIVE - took)
 
 
+def test_a_stop_that_a_callback_swallows_still_stops(start: Start):
+    """Python drops what a signal's handler raises in the callbacks after a fork: the wish remains."""
+    hospital = start("sleeper", "", "", "early", SIGNAL_AFTER_FORK="3")  # PostgreSQL, Valkey, early
+    assert until(lambda: hospital.process.poll() is not None, FIVE), hospital.text()
+    assert "Exception ignored" in hospital.text()
+    assert hospital.process.returncode == 0
+    assert "已停止" in hospital.text()
+
+
 def test_kill_9_leaves_no_orphan_and_the_next_start_has_the_data(start: Start, kept: Path):
     hospital = start().ready()
     sql(hospital, "DROP TABLE IF EXISTS kept")
