@@ -9,7 +9,7 @@ from app.kernel.database import action, fetch_value, query
 
 log = structlog.get_logger()
 
-PARTITIONED: list[str] = ["event", "rt_event"]
+PARTITIONED: list[str] = ["event", "rt_event", "record_version", "access_log"]
 
 
 @query

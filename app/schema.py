@@ -18,10 +18,13 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
+    ROOT / "app/traces/traces.sql",
     ROOT / "app/identity/clients.sql",
     ROOT / "app/identity/identity.sql",
+    ROOT / "app/organization/organization.sql",
     ROOT / "app/patients/patients.sql",
     ROOT / "app/patients/consent.sql",
+    ROOT / "app/catalog/catalog.sql",
     ROOT / "app/encounters/encounters.sql",
     ROOT / "app/alerts/alerts.sql",
     ROOT / "app/billing/billing.sql",

@@ -31,3 +31,7 @@ END $$;
 
 -- An inbox is its account's alone, whomever else the account acts for.
 SELECT jiuyi.wall('message', 'account_id = (SELECT jiuyi.actor_related(''account''))');
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'message'
+]) AS kept;

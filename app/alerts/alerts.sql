@@ -33,3 +33,7 @@ SELECT jiuyi.wall_by_person('alert', also =>
     '(coalesce(ward_id, department_id) = ANY ((SELECT jiuyi.own_places())::uuid[])'
     ' OR bed_id = ANY ((SELECT jiuyi.own_places())::uuid[]))');
 SELECT jiuyi.wall_by_parent('alert_step', 'alert_id', 'alert');
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'alert', 'alert_step', 'alert_rung'
+]) AS kept;

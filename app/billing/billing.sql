@@ -34,3 +34,7 @@ SELECT jiuyi.wall_by_parent('refund', 'bill_id', 'bill');
 SELECT jiuyi.wall_by_parent('deposit_receipt', 'bill_id', 'bill');
 -- A notice names its payer, and only the system reads what the channels tell.
 SELECT jiuyi.wall('pay_notice', 'false');
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'bill', 'charge', 'attempt', 'refund', 'deposit_receipt', 'pay_notice', 'pay_alarm'
+]) AS kept;

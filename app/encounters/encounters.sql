@@ -6,3 +6,7 @@ CREATE INDEX IF NOT EXISTS timeline_entry_read ON timeline_entry (person_id, at 
 SELECT jiuyi.wall_by_person('encounter');
 SELECT jiuyi.wall_by_parent('diagnosis', 'encounter_id', 'encounter');
 SELECT jiuyi.wall_by_person('timeline_entry');
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'encounter', 'diagnosis'
+]) AS kept;

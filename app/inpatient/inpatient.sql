@@ -76,3 +76,7 @@ BEGIN
     RETURN (SELECT person_id FROM admission WHERE id = asked);
 END $$;
 RESET ROLE;
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'admission', 'bed_binding', 'wristband', 'ward_rate', 'daily_charge', 'bedside_session'
+]) AS kept;

@@ -36,8 +36,9 @@ REACH = {
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """One identity of one request or task. `channel` is where it came in and stays with what it makes.
 
-    `role` is what the login says it is. `reach` is what the policy grants this one request; without a
-    word of the policy it is the narrowest that this kind of actor can work with.
+    `role` is what the login says it is. `reason` is why they act, where they were asked: it is kept beside
+    what they do. `reach` is what the policy grants this one request; without a word of the policy it is
+    the narrowest that this kind of actor can work with.
     """
 
     kind: ActorKind
@@ -46,6 +47,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
     request_id: str = ""
     role: str = ""
+    reason: str = ""
     reach: Reach | None = None
 
     def sees(self) -> Reach:

@@ -151,6 +151,11 @@ async def execute_many(sql: str, rows: Sequence[Sequence[Any]]) -> None:
     await current_transaction().connection.executemany(sql, rows)
 
 
+async def because(reason: str) -> None:
+    """Keep why it was done beside every row that this transaction changes from here on."""
+    await fetch_value("SELECT set_config('app.reason', $1, true)", reason)
+
+
 def before_commit(last_step: Callable[[], Awaitable[None]]) -> None:
     """Run `last_step` as the transaction's last statements: for short locks that everybody wants."""
     current_transaction().before_commit.append(last_step)
@@ -253,6 +258,7 @@ def opening(actor: Actor, mode: Mode) -> str:
         "app.seen": "",
         "app.channel": actor.channel,
         "app.request_id": actor.request_id,
+        "app.reason": actor.reason,
     }
     calls = ", ".join(f"set_config('{k}', {_quoted(v)}, true)" for k, v in settings_of.items())
     return (

@@ -44,6 +44,21 @@ REVOKE INSERT, UPDATE, DELETE ON sql_file, migration FROM jiuyi_app, jiuyi_worke
 REVOKE SELECT, UPDATE, DELETE ON outbox FROM jiuyi_app;
 REVOKE ALL ON delivery FROM jiuyi_app;
 
+-- Traces are written by triggers, and what was looked at by whoever showed it; nobody of ours reads them here.
+REVOKE ALL ON record_version FROM jiuyi_app, jiuyi_worker;
+REVOKE SELECT, UPDATE, DELETE ON access_log FROM jiuyi_app, jiuyi_worker;
+
+-- What may not be done to a table may not be done to a month of it.
+DO $$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN SELECT oid FROM pg_class
+                WHERE relispartition AND relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM jiuyi_app, jiuyi_worker', part);
+    END LOOP;
+END $$;
+
 -- Copies everything and changes nothing. Where nobody could make it there is no such role.
 DO $$ BEGIN
     IF to_regrole('jiuyi_backup') IS NOT NULL THEN

@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""  # JIUYI_TRUSTED_PROXIES: networks whose forwarding header is believed
     forwarded_header: str = "x-forwarded-for"  # JIUYI_FORWARDED_HEADER: the one they write, or `forwarded`
     limit_networks: str = ""  # JIUYI_LIMIT_NETWORKS: `203.0.113.0/24=20,198.51.100.7=exempt`
+    anchors: Path = ROOT / "var/anchors"  # JIUYI_ANCHORS: where seals are told; best on another machine
     allowed_origins: str = ""  # JIUYI_ALLOWED_ORIGINS: other origins whose pages may open the websocket
 
 
@@ -53,10 +54,12 @@ def settings() -> Settings:
     """
     env = os.environ
     default = Settings()
+    data = Path(env.get("JIUYI_DATA") or default.data).absolute()
     return Settings(
         database_url=verified_database(env.get("DATABASE_URL", default.database_url)),
         redis_url=verified_redis(env.get("REDIS_URL", default.redis_url)),
-        data=Path(env.get("JIUYI_DATA") or default.data).absolute(),
+        data=data,
+        anchors=Path(env.get("JIUYI_ANCHORS") or data / "anchors").absolute(),
         port=int(env.get("JIUYI_PORT", default.port)),
         host=env.get("JIUYI_HOST", default.host),
         tls_certificate=env.get("JIUYI_TLS_CERTIFICATE", default.tls_certificate),

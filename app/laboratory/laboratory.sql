@@ -28,3 +28,7 @@ BEGIN
     ORDER BY l.position;
 END $$;
 RESET ROLE;
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'specimen', 'specimen_order', 'analyser_message', 'lab_report', 'lab_result', 'analyzer_test_qc'
+]) AS kept;

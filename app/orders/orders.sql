@@ -25,3 +25,8 @@ BEGIN
     WHERE r.id = asked AND r.status = 'released' AND jiuyi.actor_sees(r.person_id);
 END $$;
 RESET ROLE;
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'order_submission', 'clinical_order', 'lab_request', 'prescription', 'prescription_line',
+    'controlled_registration', 'report', 'critical_value'
+]) AS kept;

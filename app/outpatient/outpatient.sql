@@ -51,3 +51,8 @@ BEGIN
     WHERE a.booking_code = code AND a.status IN ('held', 'booked', 'arrived');
 END $$;
 RESET ROLE;
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'schedule_template', 'clinic_session', 'session_window', 'number', 'appointment',
+    'consultation_note', 'kiosk_identification'
+]) AS kept;

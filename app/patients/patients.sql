@@ -260,3 +260,8 @@ SELECT jiuyi.wall_by_person('person_link', 'survivor_id');
 SELECT jiuyi.wall_by_person('binding', also => 'account_id = (SELECT jiuyi.actor_related(''account''))');
 SELECT jiuyi.wall_by_person('care_relation', commands => 'SELECT');
 SELECT jiuyi.wall_by_person('allergy');
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'person', 'person_link', 'binding', 'invitation', 'consent_document', 'consent', 'break_glass',
+    'care_relation', 'allergy'
+]) AS kept;

@@ -17,3 +17,7 @@ BEGIN
     GROUP BY p.window_id;
 END $$;
 RESET ROLE;
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'prescription_review', 'dispensing', 'dispensed_line'
+]) AS kept;

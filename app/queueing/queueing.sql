@@ -44,3 +44,7 @@ BEGIN
     ORDER BY t.status = 'waiting', t.door_at, t.order_key, t.seq;
 END $$;
 RESET ROLE;
+
+SELECT jiuyi.keep_versions(kept) FROM unnest(ARRAY[
+    'queue', 'queue_day', 'ticket', 'ticket_call', 'desk'
+]) AS kept;

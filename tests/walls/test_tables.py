@@ -9,6 +9,7 @@ SELLS = "what the hospital offers, the same for everybody"
 RUNS = "how the house runs: ids and times, nothing about a patient"
 KNOWS = "who may log in; read before anybody is known, no patient in it"
 ONCE = "what was shown once and must not work again, and where wrong codes came from: no person in it"
+TRACED = "nobody of ours may read it: functions answer who may ask"
 BOOKS = "amounts between accounts, append-only; its subjects are ids"
 OPEN = {
     **dict.fromkeys(
@@ -28,6 +29,7 @@ OPEN = {
     **dict.fromkeys(("ledger_account", "journal", "journal_leg", "pay_alarm"), BOOKS),
     "event": "facts carry ids, never clinical content",
     "rt_event": "what a socket's own stream says: that something changed, never what",
+    **dict.fromkeys(("record_version", "access_log"), TRACED),
     "migration": RUNS,
 }  # fmt: skip
 
