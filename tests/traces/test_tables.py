@@ -21,7 +21,8 @@ async def test_every_table_is_kept_or_says_why_not(db: str) -> None:
     connection = await asyncpg.connect(db)
     try:
         rows = await connection.fetch(
-            "SELECT relname::text AS name, (SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+            "SELECT relname::text AS name,"
+            " (SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
             " WHERE t.tgrelid = c.oid AND p.proname = 'keep_version' AND t.tgenabled = 'O') AS triggers"
             " FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
             " AND NOT relispartition"
