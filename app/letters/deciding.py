@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.kernel.actor import Actor
-from app.kernel.database import action, after_commit, fetch, fetch_value
+from app.kernel.database import action, after_commit, because, fetch, fetch_value
 from app.kernel.errors import DomainError, Invalid, WrongState
 from app.kernel.events import Lane, emit
 from app.kernel.hints import wake
@@ -30,7 +30,7 @@ class LetterMustHappen(DomainError):
 @action
 async def retry_letter(actor: Actor, *, letter_id: UUID, reason: str) -> UUID:
     """Give what nobody tries any more another chance, at once. Of two who press, the second is told."""
-    reason = _why(reason)
+    reason = await _why(reason)
     await letter(actor, letter_id=letter_id)
     if not await _revive(actor, [letter_id], decision_id=new_id(), reason=reason):
         raise WrongState(letter_id=letter_id)
@@ -42,7 +42,7 @@ async def retry_letters(
     actor: Actor, *, source: Source, kind: str, subscriber: str | None, reason: str
 ) -> UUID:
     """All dead ones of a kind, the oldest RETRY_ALL_MAX; which ones, the decision remembers."""
-    reason, decision_id = _why(reason), new_id()
+    reason, decision_id = await _why(reason), new_id()
     found = await letters(
         actor,
         status=Listed.DEAD,
@@ -70,7 +70,7 @@ async def retry_letters(
 @action
 async def set_letter_aside(actor: Actor, *, letter_id: UUID, reason: str) -> UUID:
     """It need not happen any more. Only for what shows or retells: what somebody waits for is retried."""
-    reason = _why(reason)
+    reason = await _why(reason)
     asked = await letter(actor, letter_id=letter_id)
     if asked.source is Source.JOB or not only_tells(asked.subscriber):
         raise LetterMustHappen(letter_id=letter_id)
@@ -83,18 +83,19 @@ async def set_letter_aside(actor: Actor, *, letter_id: UUID, reason: str) -> UUI
 @action
 async def wake_relay(actor: Actor, *, lane: Lane, reason: str) -> UUID:
     """Tell the relays to look at a lane now. Facts are never moved by hand: only a relay fans them out."""
-    decision_id = new_id()
-    await emit(actor, OutboxWoken(decision_id=decision_id, of_lane=lane, reason=_why(reason)))
+    reason, decision_id = await _why(reason), new_id()
+    await emit(actor, OutboxWoken(decision_id=decision_id, of_lane=lane, reason=reason))
     after_commit(lambda: wake(f"lane:{lane}"))
     return decision_id
 
 
-def _why(reason: str) -> str:
-    """Who reads the reasons need not learn a patient's number from one of them."""
-    reason = reason.strip()
+async def _why(reason: str) -> str:
+    """The reason, kept beside all that follows. Who reads it need not learn a patient's number from it."""
+    reason = mask_text(reason.strip())
     if len(reason) < REASON_LENGTH_MIN:
         raise LetterReasonNeeded
-    return mask_text(reason)
+    await because(reason)
+    return reason
 
 
 async def _revive(actor: Actor, asked: Sequence[UUID], *, decision_id: UUID, reason: str) -> list[UUID]:
