@@ -13,6 +13,7 @@ from app.identity import oauth_routes as oauth
 from app.identity import staff_routes as staff_login
 from app.inpatient import routes as inpatient
 from app.laboratory import routes as laboratory
+from app.letters import routes as letters
 from app.orders import routes as orders
 from app.organization import device_routes as devices
 from app.organization import routes as organization
@@ -51,6 +52,7 @@ STAFF: list[ControllerRouterHandler] = [
     devices.router,
     inpatient.router,
     laboratory.router,
+    letters.router,
     orders.router,
     organization.router,
     outpatient.router,

@@ -35,6 +35,7 @@ SQL_FILES: list[Path] = [
     ROOT / "app/laboratory/laboratory.sql",
     ROOT / "app/pharmacy/pharmacy.sql",
     ROOT / "notifications/realtime.sql",
+    ROOT / "app/letters/letters.sql",
 ]
 
 

@@ -1,7 +1,9 @@
 """Real PostgreSQL and Valkey for every test that asks for `db`; migrated once, cloned per module."""
 
 import asyncio
+import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,11 +22,30 @@ from app.kernel.hints import close_hints
 from app.kernel.settings import settings
 from tests.hospital import RunningHospital, run_hospital
 from tests.make.proofs import Signing
+from tests.recording.recorder import RECORDER
+from tests.recording.resting import look_at_database, look_at_redis, look_at_rows
+from tests.recording.run import (
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
+from tests.recording.watching import LibraryLines, LogLine, watch
 from tests.rollback import OnePool
+
+__all__ = [
+    "pytest_runtest_setup", "pytest_runtest_teardown", "pytest_sessionfinish", "pytest_terminal_summary",
+    "pytest_testnodedown",
+]  # fmt: skip
+
+watch(RECORDER)
+logging.getLogger().addHandler(LibraryLines(RECORDER))
 
 # A pretty traceback with all variables takes half a second and more, in which nothing else of the test runs.
 structlog.configure(
     processors=[
+        LogLine(RECORDER),
         structlog.processors.add_log_level,
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
@@ -54,12 +75,14 @@ def servers(data_folder: Path) -> Iterator[tuple[str, str]]:
     if all(given):
         _fresh_settings(DATABASE_URL=given[0], REDIS_URL=given[1])
         yield given
+        look_at_redis(RECORDER, given[1])
         return
     from app.launch.embedded import embedded_servers
 
     with embedded_servers(data_folder, durable=False) as (database_url, redis_url):
         _fresh_settings(DATABASE_URL=database_url, REDIS_URL=redis_url)
         yield database_url, redis_url
+        look_at_redis(RECORDER, redis_url)
 
 
 def _named(dsn: str, name: str) -> str:
@@ -115,6 +138,7 @@ def running_hospital(
     folder = tmp_path_factory.mktemp("hospital")
     with run_hospital(database_url=dsn, redis_url=servers[1], data=folder) as running:
         yield running
+    asyncio.run(look_at_database(RECORDER, dsn))
     drop(servers[0], "hospital")
 
 
@@ -126,6 +150,9 @@ def database_url(servers: tuple[str, str], template: str, request: pytest.Fixtur
     _fresh_settings(DATABASE_URL=dsn)
     yield dsn
     _fresh_settings(DATABASE_URL=servers[0])
+    RECORDER.planting = False  # what was planted on purpose is known by now
+    with contextlib.suppress(asyncpg.PostgresError):  # a test may have taken the tables away
+        asyncio.run(look_at_database(RECORDER, dsn))
     drop(servers[0], suffix)
 
 
@@ -141,6 +168,8 @@ async def db(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator
         database.DB.pool = pool  # type: ignore[assignment] - the part of a pool that the gate uses
         yield database_url
         database.DB.pool = None
+        with contextlib.suppress(asyncpg.PostgresError):  # after a failed statement there is nothing to see
+            await look_at_rows(RECORDER, pool.connection)
         await pool.roll_back()
     await SHARED_BUCKETS.close()
     await close_hints()

@@ -20,6 +20,8 @@ from app.launch.plan import Task
 from app.launch.postgres import free_port
 from app.launch.processes import POLL_SECONDS, Child, open_log, spawn, stop_all
 from app.launch.readiness import address_of, answers_as
+from tests.recording.recorder import RECORDER
+from tests.recording.resting import begin_hearing, hear_children, look_at_logs, recorded
 
 READY_SECONDS_MAX = 60.0
 SEED_SECONDS_MAX = 60.0
@@ -72,12 +74,15 @@ def run_hospital(*, database_url: str, redis_url: str, data: Path) -> Iterator[R
         children += [start(task, variables, data) for task in wanted.early]
         seed = next(task for task in wanted.first if task.name == "seed")
         finish(seed, start(seed, variables, data), data)
+        heard = begin_hearing(data / "recording", database_url)
         for task in wanted.services:
             own = own_login(database_url, task.login)
             assert own is not None, f"{task.login} cannot log in"
-            children.append(start(task, variables | {"DATABASE_URL": own}, data))
+            children.append(start(recorded(task), variables | heard | {"DATABASE_URL": own}, data))
         await_ready(config, run.instance, children)
         yield RunningHospital(run.address, data, variables)
+    hear_children(RECORDER, data / "recording")
+    look_at_logs(RECORDER, data / "log")
 
 
 def start(task: Task, variables: dict[str, str], data: Path) -> Child:

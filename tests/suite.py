@@ -7,9 +7,11 @@ Sync Playwright and async tests clash in one process.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +24,11 @@ COVERAGE_MIN = 90
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 NO_TESTS = 5  # pytest's exit code
 
+# How many of each kind a part of the run has looked through for identifiers; tests/recording prints it.
+RECORDED = re.compile(r"^recorded: (.*);", re.MULTILINE)
+
 summaries: list[str] = []
+seen: Counter[str] = Counter()
 
 
 def main() -> int:
@@ -36,6 +42,7 @@ def main() -> int:
     ]
     if BROWSER.exists():
         parts.append(browser_tests(measured=measured))
+    parts.append(something_was_seen())
     if measured and not any(parts):
         parts.append(coverage_holds())
     for line in summaries:  # once more, where the eye ends up
@@ -60,7 +67,21 @@ def passed_on(output: IO[bytes]) -> str:
         sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
         tail = (tail + chunk)[-4000:]
-    return (tail.decode(errors="replace").splitlines() or [""])[-1]
+    said = tail.decode(errors="replace")
+    for told in RECORDED.findall(said):
+        for part in told.split(", "):
+            number, _, kind = part.partition(" ")
+            seen[kind] += int(number)
+    return (said.splitlines() or [""])[-1]
+
+
+def something_was_seen() -> int:
+    """A recorder that looked at nothing has found nothing: that says nothing."""
+    unseen = [kind for kind, number in seen.items() if number == 0]
+    summaries.append("recorded in all: " + ", ".join(f"{number} {kind}" for kind, number in seen.items()))
+    if unseen or not seen:
+        say(f"FAILED tests/recording: the recorder saw no {', '.join(unseen) or 'traffic at all'}")
+    return int(bool(unseen or not seen))
 
 
 def browser_tests(*, measured: bool) -> int:

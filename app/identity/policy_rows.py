@@ -72,6 +72,16 @@ HOUSE = [
     *permit("device.revoke", {SYSTEM_ADMIN: NONE}),
 ]
 
+# What failed behind the patients' backs: kinds, ids and errors, never what it was about.
+FAILURES = [
+    *permit("letter.list", {SYSTEM_ADMIN: NONE}),
+    *permit("letter.read", {SYSTEM_ADMIN: NONE}),
+    *permit("letter.retry", {SYSTEM_ADMIN: NONE}),
+    *permit("letter.set_aside", {SYSTEM_ADMIN: NONE}),
+    *permit("outbox.list", {SYSTEM_ADMIN: NONE}),
+    *permit("outbox.wake", {SYSTEM_ADMIN: NONE}),
+]
+
 LOGINS = [
     *permit("session.step_up", each(STAFF, NONE)),
     *permit("password.change", each(STAFF, NONE)),
@@ -212,6 +222,7 @@ POLICY = Policy(
     [
         *PHONE,
         *HOUSE,
+        *FAILURES,
         *LOGINS,
         *PERSONS,
         *STRANGERS,

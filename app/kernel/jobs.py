@@ -182,10 +182,3 @@ async def _surely_finish(actor: Actor, run: JobRun) -> None:
         except Unavailable:
             await asyncio.sleep(pause)
     return await finish(actor, run=run)
-
-
-@action
-async def revive_job(actor: Actor, *, job_id: UUID) -> None:
-    """Give a dead job another chance, at once."""
-    await JOB_FLOW.move(job_id, JobStatus.DUE, attempts=0, last_error="")
-    await fetch("UPDATE job SET run_at = now() WHERE id = $1", job_id)

@@ -1,4 +1,4 @@
-"""From the outbox to the subscribers: fan out, run, retry, and lay the dead aside."""
+"""From the outbox to the subscribers: fan out, run, retry, and leave the dead to a person (app/letters)."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -142,10 +142,3 @@ async def note_failure(actor: Actor, *, delivery_id: UUID, error: str) -> None:
     if row is not None and row["attempts"] >= ATTEMPTS_MAX:
         await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DEAD)
         log.error("delivery_dead", delivery_id=str(delivery_id))
-
-
-@action
-async def revive_delivery(actor: Actor, *, delivery_id: UUID) -> None:
-    """Give a dead delivery another chance, at once."""
-    await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DUE, attempts=0)
-    await fetch("UPDATE delivery SET retry_at = now() WHERE id = $1", delivery_id)

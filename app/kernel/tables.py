@@ -52,6 +52,7 @@ class DeliveryStatus(StrEnum):
     DUE = "due"
     DONE = "done"
     DEAD = "dead"  # waits for a person
+    ASIDE = "aside"  # a person has decided that it need not happen
 
 
 class Delivery(Table, tablename="delivery"):
@@ -77,7 +78,8 @@ DELIVERY_FLOW = Flow(
     Delivery.status,
     {
         DeliveryStatus.DUE: {DeliveryStatus.DONE, DeliveryStatus.DEAD},
-        DeliveryStatus.DEAD: {DeliveryStatus.DUE},
+        DeliveryStatus.DEAD: {DeliveryStatus.DUE, DeliveryStatus.ASIDE},
+        DeliveryStatus.ASIDE: {DeliveryStatus.DUE},
         DeliveryStatus.DONE: set(),
     },
 )
@@ -87,7 +89,7 @@ class JobStatus(StrEnum):
     DUE = "due"
     RUNNING = "running"
     DONE = "done"
-    DEAD = "dead"
+    DEAD = "dead"  # waits for a person, who cannot set it aside: an effect is owed to somebody outside
 
 
 class Job(Table, tablename="job"):

@@ -18,9 +18,9 @@ from app.kernel.jobs import (
     enqueue,
     fence,
     finish,
-    revive_job,
     run_job,
 )
+from app.letters.deciding import retry_letter
 
 pytestmark = pytest.mark.commits
 TEST = system("test")
@@ -80,7 +80,7 @@ async def test_a_failing_job_is_retried_with_a_pause_and_dies_in_the_end(db: str
     row = await job_row(TEST, job_id=job_id)
     assert (row["status"], row["attempts"]) == ("dead", ATTEMPTS_MAX)
     assert "gateway away" in row["last_error"]
-    await revive_job(TEST, job_id=job_id)
+    await retry_letter(TEST, letter_id=job_id, reason="网关已恢复")
     assert job_id in await due_jobs(TEST)
 
 

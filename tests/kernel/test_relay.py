@@ -11,7 +11,8 @@ from app.kernel.actor import Actor, system
 from app.kernel.database import action, fetch, fetch_one, fetch_value, query
 from app.kernel.events import Event, Lane, Subscription, emit, fact
 from app.kernel.ids import new_id
-from app.kernel.relay import ATTEMPTS_MAX, Relay, fan_out, revive_delivery
+from app.kernel.relay import ATTEMPTS_MAX, Relay, fan_out
+from app.letters.deciding import retry_letter
 
 pytestmark = pytest.mark.commits
 TEST = system("test")
@@ -120,7 +121,7 @@ async def test_a_poisonous_fact_is_laid_aside_and_the_rest_goes_on(db: str) -> N
     assert await hearing.heard(TEST, parcel_id=parcel) == ["b"]
 
     hearing.failing = set()
-    await revive_delivery(TEST, delivery_id=row["id"])
+    await retry_letter(TEST, letter_id=row["id"], reason="已排除故障")
     await hearing.until_quiet()
     assert await hearing.heard(TEST, parcel_id=parcel) == ["poison", "b"]
 

@@ -11,6 +11,8 @@ from app.patients.consents import ConsentCode, current_documents, give_consent
 from app.patients.registering import PersonForm, register_person
 from app.patients.rules import check_character
 from app.patients.tables import Sex
+from tests.recording.identifiers import MADE
+from tests.recording.recorder import RECORDER
 
 _numbers = count(1)
 
@@ -19,7 +21,9 @@ def id_number(*, born_on: date = date(1990, 5, 6), sex: str = "2", region: str =
     """A valid number that no other call gives."""
     sequence = next(_numbers) * 2 + (1 if sex == "1" else 0)
     first = f"{region}{born_on:%Y%m%d}{sequence % 1000:03d}"
-    return first + check_character(first)
+    number = first + check_character(first)
+    MADE.add(number)
+    return number
 
 
 def form(
@@ -30,6 +34,8 @@ def form(
     number: str | None = None,
     phone: str | None = None,
 ) -> PersonForm:
+    MADE.update(text for text in (number, phone) if text)
+    RECORDER.names.add(name)
     return PersonForm(
         name=name,
         sex=Sex(sex),

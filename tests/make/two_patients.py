@@ -32,7 +32,7 @@ from app.patients.proxies import invite
 from app.patients.tables import BreakGlassReason, CareReason, Scope
 from app.queueing.joining import join_queue
 from app.queueing.queues import window_queue
-from tests.make import identity, laboratory, oauth, orders, organization, patients, visit
+from tests.make import identity, laboratory, letters, oauth, orders, organization, patients, visit
 from tests.make.inpatient import write
 from tests.make.rows import row, value
 
@@ -113,6 +113,7 @@ async def world() -> World:
     ids |= {"staff_id": actors[Role.DOCTOR].id, "device_id": actors[Role.KIOSK].id}
     tokens = {role: await _token(actor) for role, actor in actors.items()}
     ids["request_id"] = await _asked_for(actors[Role.SYSTEM_ADMIN])
+    ids["letter_id"] = await letters.dead_delivery("notifications.phone_paid", aggregate_id=ids["bill_id"])
     return World(
         person_id=about.person_id,
         ids={name: str(id_) for name, id_ in ids.items()},

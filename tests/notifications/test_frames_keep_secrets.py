@@ -121,6 +121,7 @@ async def test_no_frame_of_a_busy_hour_tells_who_somebody_is(hospital: Hospital)
     assert scene.secrets.found_in(kept) == [], "nor does the ledger of the streams"
 
 
+@pytest.mark.plants
 async def test_control_a_planted_leak_is_found_on_every_socket(hospital: Hospital) -> None:
     scene = await play(hospital)
     for client in scene.clients.values():

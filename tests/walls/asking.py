@@ -139,6 +139,12 @@ BODIES: dict[str, Callable[[World, World], Body]] = {
     "POST /oauth/device/enrol": lambda me, about: {"code": "WRONGCODE2"},
     "POST /devices/enrolments": lambda me, about: {"kind": "kiosk", "label": "二号机", **zone(me)},
     "POST /devices/{device_id:uuid}/move": lambda me, about: zone(me),
+    "POST /dead-letters/{letter_id:uuid}/retry": lambda me, about: {"reason": "网关已恢复"},
+    "POST /dead-letters/{letter_id:uuid}/set-aside": lambda me, about: {"reason": "已过时，无需补发"},
+    "POST /dead-letters/retry": lambda me, about: {
+        "source": "delivery", "kind": "bill.paid", "reason": "网关已恢复"
+    },
+    "POST /stuck-events/wake": lambda me, about: {"lane": "live", "reason": "积压已久"},
     "POST /staff-members/{staff_id:uuid}/login": lambda me, about: {"login_name": "new", "role": "nurse"},
     "POST /logins/{staff_id:uuid}/role": lambda me, about: {"role": "nurse"},
     "POST /login-requests": lambda me, about: {"staff_id": about.ids["staff_id"], "kind": "password"},

@@ -1,0 +1,122 @@
+"""What stays behind: rows of a test's database, keys of Redis, and log files of child processes."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import redis
+from msgspec.structs import replace
+
+from app.launch.plan import JIUYI, Task
+from tests.recording.identifiers import LOOSE
+from tests.recording.recorder import Place, Recorder, read_told
+
+# What is told, queued, traced or remembered of a request. Tables of record hold persons, sealed: their
+# numbers are looked for in a dump, elsewhere.
+TABLES = (
+    "event", "outbox", "delivery", "job", "idempotency", "rt_event", "message", "timeline_entry",
+    "proof_nonce", "rt_ticket", "pay_alarm", "access_log", "record_version", "seal",
+)  # fmt: skip
+KEYS_MAX = 20_000
+FOLDER = "JIUYI_TEST_RECORDING"  # where a child writes down what it saw, and finds the patients' names
+NAMES = "names.txt"
+# Simulators play the outside world: a payer's wallet is nobody's secret from itself.
+OUTSIDE_LOGS = {"simulators.log"}
+
+
+def question(tables: list[str]) -> str:
+    """(table, rows, those that may hold a number) of each."""
+    return " UNION ALL ".join(
+        f"SELECT '{table}', count(*), array_agg(line) FILTER (WHERE line ~ $1)"
+        f" FROM (SELECT to_jsonb(each)::text AS line FROM public.{table} AS each) AS lines"
+        for table in tables
+    )
+
+
+async def look_at_rows(recorder: Recorder, connection: Any) -> None:
+    """Inside a transaction whose end forgets the settings."""
+    await connection.execute("RESET ROLE; SELECT set_config('app.actor_kind', 'system', true)")
+    there = await connection.fetch(
+        "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass('public.' || name) IS NOT NULL", TABLES
+    )
+    for table, rows, suspects in await connection.fetch(question([row["name"] for row in there]), LOOSE):
+        recorder.look(Place.EVENTS, table, b"", count=rows)
+        for line in suspects or ():
+            recorder.look(Place.EVENTS, table, line.encode(), count=0)
+
+
+async def look_at_database(recorder: Recorder, dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await look_at_rows(recorder, connection)
+    finally:
+        await connection.close()
+
+
+async def learn_names(recorder: Recorder, dsn: str) -> None:
+    """Of the seeded patients; who shares a name with one of the staff is not told apart."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('app.actor_kind', 'system', true)")
+            rows = await connection.fetch("SELECT name FROM person EXCEPT SELECT name FROM staff")
+            recorder.names |= {row["name"] for row in rows if len(row["name"]) > 1}
+    finally:
+        await connection.close()
+
+
+def look_at_redis(recorder: Recorder, url: str) -> None:
+    """Keys and whatever stands behind them."""
+    with redis.Redis.from_url(url) as client:
+        for number, key in enumerate(client.scan_iter(count=1000)):
+            if number >= KEYS_MAX:
+                break
+            recorder.look(Place.REDIS, f"key {key[:40]!r}", key + b" " + _behind(client, key))
+
+
+def _behind(client: Any, key: bytes) -> bytes:
+    match client.type(key):
+        case b"string":
+            return client.get(key) or b""
+        case b"list":
+            return b" ".join(client.lrange(key, 0, -1))
+        case b"set":
+            return b" ".join(client.smembers(key))
+        case b"zset":
+            return b" ".join(client.zrange(key, 0, -1))
+        case b"hash":
+            return b" ".join(part for pair in client.hgetall(key).items() for part in pair)
+        case _:
+            return b""
+
+
+def look_at_logs(recorder: Recorder, folder: Path) -> None:
+    """Every line that a child process of the hospital has written."""
+    for path in sorted(folder.glob("*.log")):
+        if path.name not in OUTSIDE_LOGS:
+            for line in path.read_bytes().splitlines():
+                recorder.look(Place.LOGS, path.name, line)
+
+
+def recorded(task: Task) -> Task:
+    """The same `jiuyi` command with a recorder at its doors."""
+    assert task.argv[:3] == JIUYI
+    return replace(task, argv=(JIUYI[0], "-m", "tests.recording.child", *task.argv[3:]))
+
+
+def begin_hearing(folder: Path, dsn: str) -> dict[str, str]:
+    """Variables for child processes whose database is seeded: where they write, and whose names to miss."""
+    folder.mkdir()
+    known = Recorder()
+    asyncio.run(learn_names(known, dsn))
+    (folder / NAMES).write_text("\n".join(sorted(known.names)), encoding="utf-8")
+    return {FOLDER: str(folder)}
+
+
+def hear_children(recorder: Recorder, folder: Path) -> None:
+    """What the recorders of child processes wrote down."""
+    for path in folder.glob("*.json"):
+        told = read_told(path.read_bytes())
+        recorder.add(told.seen, told.leaks)
