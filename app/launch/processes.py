@@ -27,6 +27,12 @@ class Account(msgspec.Struct, frozen=True):
     gid: int
 
 
+class Said(msgspec.Struct):
+    """A line as app/logs.py writes it."""
+
+    event: str
+
+
 class Child:
     """One running process, leader of a session of its own so that Ctrl-C reaches only us."""
 
@@ -173,4 +179,12 @@ def last_line(path: Path) -> str:
     with path.open("rb") as log:
         log.seek(max(0, path.stat().st_size - 4000))
         lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    return said(lines[-1].strip()) if lines else ""
+
+
+def said(line: str) -> str:
+    """What a line of our own logs says; any other as it is."""
+    try:
+        return msgspec.json.decode(line, type=Said).event
+    except msgspec.MsgspecError:
+        return line
