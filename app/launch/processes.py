@@ -12,10 +12,11 @@ from typing import IO, TypedDict
 
 import msgspec
 
+from app.launch.log_files import set_aside
+
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
 LAST_SECONDS = 0.5  # between the firm signal and SIGKILL
-LOG_BYTES_MAX = 10_000_000  # a log larger than this is set aside, once, when its process starts
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -165,10 +166,10 @@ def wait_while(busy: Callable[[], bool], seconds: float) -> bool:
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """Appends; a log that grew too large, or is another user's, makes room for a new one."""
+    """Appends; a log that is another user's makes room for a new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and (path.stat().st_size > LOG_BYTES_MAX or not os.access(path, os.W_OK)):
-        path.replace(path.with_suffix(".log.1"))
+    if path.exists() and not os.access(path, os.W_OK):
+        set_aside(path)
     return path.open("ab")
 
 
