@@ -93,7 +93,9 @@ def migrate() -> None:
     environment.join_running_hospital()
     from app import schema
     from app.kernel import crypto
+    from app.logs import configure_logs
 
+    configure_logs()
     crypto.ensure_key_ring(settings().data / "keys")
     try:
         asyncio.run(schema.migrate())
@@ -105,8 +107,10 @@ def migrate() -> None:
 def seed() -> None:
     """Fill an empty database with the demo hospital."""
     environment.join_running_hospital()
+    from app.logs import configure_logs
     from app.seed import hospital as room
 
+    configure_logs()
     asyncio.run(room.seed())
 
 
@@ -114,8 +118,10 @@ def seed() -> None:
 def simulators() -> None:
     """Run WeChat Pay and Alipay on loopback, speaking the real protocols."""
     environment.join_running_hospital()
+    from app.logs import configure_logs
     from simulators import main as room
 
+    configure_logs()
     room.main()
 
 

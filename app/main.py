@@ -7,25 +7,27 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Litestar, Response, Router, get
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.billing.channels import close_channels
-from app.edge.addresses import is_on_this_machine
 from app.edge.counting import SHARED_BUCKETS
 from app.edge.headers import add_headers
 from app.identity.policy import PUBLIC
 from app.identity.signed_in import current_actor, current_token_exp, enforce_policy
 from app.kernel.actor import system
 from app.kernel.database import close_pool, fetch_value, open_pool, query
-from app.kernel.errors import DomainError, Forbidden
+from app.kernel.errors import DomainError
 from app.kernel.hints import close_hints
 from app.kernel.http import BODY_BYTES_MAX, EXCEPTION_HANDLERS, request_command
 from app.kernel.settings import settings
 from app.limiting import limit_requests
+from app.metrics.processes import ProcessKind, telling
+from app.metrics.requests import Observed
+from app.metrics.routes import metrics
 from app.routing import routers
 from app.veil import Veiled
 from notifications.hub import HUB
@@ -71,25 +73,18 @@ async def _ask(actor: Any) -> int:
     return await fetch_value("SELECT 1")
 
 
-@get("/metrics", permission="public", sync_to_thread=False, include_in_schema=False)
-def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Prometheus figures, for this machine only."""
-    if not is_on_this_machine(request):
-        raise Forbidden
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
 async def drain() -> None:
     """Send the sockets away. The server calls it before it closes them; the lifespan ends too late."""
     await HUB.close()
 
 
 @asynccontextmanager
-async def lifespan(_: Litestar) -> AsyncIterator[None]:
+async def lifespan(hospital: Litestar) -> AsyncIterator[None]:
     await open_pool()
     HUB.start()
     try:
-        yield
+        async with telling(ProcessKind.SERVE) as hospital.state.process:
+            yield
     finally:
         await HUB.stop()
         await close_channels()
@@ -99,9 +94,10 @@ async def lifespan(_: Litestar) -> AsyncIterator[None]:
 
 
 def build() -> Litestar:
-    return Litestar(
+    return Observed(
         route_handlers=[healthz, readyz, metrics, *routers()],
         lifespan=[lifespan],
+        state=State({"process": ProcessKind.SERVE}),
         guards=[limit_requests, enforce_policy],
         before_send=[add_headers],
         exception_handlers=EXCEPTION_HANDLERS,

@@ -24,15 +24,17 @@ from app.identity.enrolment import forget_tries
 from app.identity.forgetting import forget_spent
 from app.identity.proofs import forget_nonces
 from app.inpatient.daily import post_nightly_fees
-from app.kernel.actor import system
+from app.kernel.actor import caused_by, system
 from app.kernel.database import close_pool, open_pool
 from app.kernel.events import Lane
 from app.kernel.hints import REDIS_AWAY, Wakeups, close_hints
+from app.kernel.ids import new_id
 from app.kernel.jobs import JobHandler, due_jobs, run_job
 from app.kernel.relay import Relay
 from app.kernel.settings import settings
 from app.kernel.tasks import Watched
 from app.logs import configure_logs
+from app.metrics.processes import ProcessKind, telling
 from app.outpatient.arrival import mark_no_shows
 from app.outpatient.identifying import forget_identifications
 from app.outpatient.paying import expire_holds
@@ -93,8 +95,9 @@ async def _main() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     work = Work()
     await work.start()
-    log.info("worker_ready")
-    await stop.wait()
+    async with telling(ProcessKind.WORKER):
+        log.info("worker_ready")
+        await stop.wait()
     await work.stop()
 
 
@@ -221,7 +224,8 @@ def _load(raw: bytes) -> dict[str, object]:
 def _sweeping(seconds: float, sweep: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
     async def forever() -> None:
         while True:
-            await sweep()
+            with caused_by(str(new_id())):  # what a turn brings about goes back to this turn
+                await sweep()
             await asyncio.sleep(seconds)
 
     return forever

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
+from prometheus_client import Counter
 
 from app.edge.addresses import client_address, counted_place
 from app.edge.counting import TooManyRequests, place_demands, take_here
@@ -16,6 +17,8 @@ from notifications.hub import HUB
 from notifications.session import Close, Left, Session
 
 CLOSE_SECONDS_MAX = 1.0
+
+CLOSED = Counter("jiuyi_rt_closed", "Sockets that we closed, by the code they were told", ["code"])
 
 AnySocket = WebSocket[Any, Any, Any]
 
@@ -59,5 +62,6 @@ def why_no_room(socket: AnySocket, place: str) -> str | None:
 
 async def goodbye(socket: AnySocket, close: Close) -> None:
     """Close. Who does not read would keep us waiting for ever; who has gone already needs no goodbye."""
+    CLOSED.labels(str(close.code)).inc()
     with contextlib.suppress(TimeoutError, OSError, RuntimeError, WebSocketDisconnect):
         await asyncio.wait_for(socket.close(code=close.code, reason=close.reason), CLOSE_SECONDS_MAX)

@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from notifications.lines import Lines
 from notifications.streams import StreamKind
 
 if TYPE_CHECKING:
+    from notifications.place import Place
     from notifications.session import Session
 
 GO_SECONDS_MAX = 0.5
@@ -39,7 +41,10 @@ log = structlog.get_logger()
 
 Picture = asyncio.Task[tuple[Head, dict[str, Any]]]
 
-SOCKETS = Gauge("jiuyi_rt_sockets", "Open realtime connections")
+SOCKETS = Gauge("jiuyi_rt_sockets", "Open realtime connections", ["kind"])
+UNACKNOWLEDGED = Gauge("jiuyi_rt_unacknowledged", "Events under way that no client has acknowledged yet")
+BEHIND = Gauge("jiuyi_rt_behind", "Events that wait in the ledger until their socket has room for them")
+LOOK_AGE = Gauge("jiuyi_rt_look_age_seconds", "How long the hub has not seen the ledger")
 EVENTS = Counter("jiuyi_rt_events_total", "Events taken from the ledger")
 HOLES = Counter("jiuyi_rt_holes_total", "Times the ledger did not hold what a feed needed next")
 
@@ -103,6 +108,9 @@ class Hub:
 
     def start(self) -> None:
         self.looked_at = time.monotonic()
+        UNACKNOWLEDGED.set_function(lambda: sum(place.unacknowledged() for place in self.places()))
+        BEHIND.set_function(lambda: sum(place.behind() for place in self.places()))
+        LOOK_AGE.set_function(lambda: time.monotonic() - self.looked_at)
         # asyncio binds these to the loop that first waits for them.
         self.wakeups, self.has_news, self.empty = Wakeups(), asyncio.Event(), asyncio.Event()
         self.empty.set()
@@ -115,6 +123,9 @@ class Hub:
         await self.drain()
         await self.watched.stop()
         self.feeds.clear()
+
+    def places(self) -> Iterator["Place"]:
+        return (place for session in self.sessions.values() for place in session.places.values())
 
     def is_live(self) -> bool:
         return time.monotonic() - self.looked_at < self.limits.live_s
@@ -136,7 +147,7 @@ class Hub:
         self.screens.add(str(session.actor))
         self.sessions[session.client_key] = session
         self.empty.clear()
-        SOCKETS.set(len(self.sessions))
+        SOCKETS.labels(session.actor.kind).inc()
         return older
 
     def has_room_for(self, actor: Actor, *, client_key: str) -> bool:
@@ -151,7 +162,7 @@ class Hub:
             self.tell_presence(session.cursors(leaving=True))
         if not self.sessions:
             self.empty.set()
-        SOCKETS.set(len(self.sessions))
+        SOCKETS.labels(session.actor.kind).dec()
         for stream in session.places:
             feed = self.feeds.get(stream)
             if feed is not None:

@@ -72,6 +72,13 @@ class Place:
         assert self.sent is not None
         return self.window - (self.sent - self.acked)
 
+    def unacknowledged(self) -> int:
+        return 0 if self.sent is None else self.sent - self.acked
+
+    def behind(self) -> int:
+        """What the stream has and this socket was not sent; a snapshot that is due counts as nothing."""
+        return 0 if self.sent is None else max(0, self.feed.seq - self.sent)
+
     def is_stuck(self) -> bool:
         """A full window that does not move. Not acknowledging a little is nobody's harm."""
         if self.sent is None or self.room() > 0:

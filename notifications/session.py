@@ -9,6 +9,8 @@ from typing import assert_never
 
 import msgspec
 import structlog
+from prometheus_client import Counter
+from structlog.contextvars import bound_contextvars
 
 from app.edge.buckets import Buckets, Demand
 from app.edge.counting import TooManyRequests, actor_demands, take_here
@@ -51,6 +53,8 @@ log = structlog.get_logger()
 
 RETRY_SECONDS = 0.3
 BYE_SECONDS_MAX = 1.0
+
+FRAMES = Counter("jiuyi_rt_frames", "Frames sent to sockets")
 
 
 class Close(Exception):
@@ -97,7 +101,8 @@ class Session:
         """Serve until somebody ends it; returns how to close. Raises Left when the client went."""
         try:
             await self._greet()
-            return await self._serve()
+            with bound_contextvars(conn=str(self.id), actor=str(self.actor.kind), role=self.actor.role):
+                return await self._serve()
         except Close as close:
             return close
         except LEDGER_AWAY:
@@ -229,7 +234,7 @@ class Session:
             except NotFound:
                 return Close(CLOSE_FORBIDDEN, "stream refused")  # allowed, but there is no such place
             except LEDGER_AWAY:
-                log.warning("rt_waits_for_ledger", conn=str(self.id))
+                log.warning("rt_waits_for_ledger")
                 await asyncio.sleep(RETRY_SECONDS)
                 self.dirty.set()
 
@@ -265,6 +270,7 @@ class Session:
     async def _send(self, text: str) -> None:
         try:
             await asyncio.wait_for(self.send_text(text), self.limits.send_s)
+            FRAMES.inc()
         except TimeoutError as error:
             raise Close(CLOSE_SLOW, "not reading") from error
         except (OSError, RuntimeError) as error:

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from app.kernel.errors import DomainError
-from app.kernel.http import FRAMEWORK_CODES, AnyRequest, request_id_of
+from app.kernel.http import FRAMEWORK_CODES, REFUSAL, AnyRequest, request_id_of
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 ERROR_BY_STATUS = {
@@ -68,6 +68,7 @@ def _render(
     ids: dict[str, str],
     headers: dict[str, str],
 ) -> Response[Any]:
+    request.scope["state"][REFUSAL] = code
     body = OAuthProblem(
         error=error,
         error_description=code.replace("_", " "),

@@ -99,7 +99,7 @@ async def _sign_in(connection: AnyConnection) -> SignedIn:
     else:
         await _require_bearer(scheme.lower(), claims)
     return SignedIn(
-        actor=_actor_of(claims, request_id_of(connection)),  # type: ignore[arg-type] - reads scope and headers only
+        actor=_actor_of(claims, request_id_of(connection)),
         role=claims.role,
         token_exp=datetime.fromtimestamp(claims.exp, UTC),
         claims=claims,

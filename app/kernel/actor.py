@@ -1,5 +1,8 @@
 """Who is acting: known at the gate, set once for a transaction, written into every event."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from uuid import UUID
 
@@ -57,9 +60,29 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind}:{self.id or self.channel}"
 
 
-def system(task: str) -> Actor:
-    """The actor of our own background work; `task` says which."""
-    return Actor(kind=ActorKind.SYSTEM, channel=task)
+def system(task: str, *, request_id: str = "") -> Actor:
+    """The actor of our own background work; `task` says which, `request_id` for whose request it goes on."""
+    return Actor(kind=ActorKind.SYSTEM, channel=task, request_id=request_id)
 
 
 ANONYMOUS = Actor(kind=ActorKind.ANONYMOUS)
+
+_cause: ContextVar[str] = ContextVar("cause", default="")
+
+
+def cause() -> str:
+    """The id of the request that everything here goes back to; empty where nobody asked."""
+    return _cause.get()
+
+
+@contextmanager
+def caused_by(request_id: str) -> Iterator[None]:
+    """What happens inside goes back to this request: its events, its jobs and its log lines say so.
+
+    The gate writes it for actors that were made without a request of their own, such as `ANONYMOUS`.
+    """
+    token = _cause.set(request_id)
+    try:
+        yield
+    finally:
+        _cause.reset(token)

@@ -14,8 +14,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine
 from piccolo.querystring import QueryString
+from prometheus_client import Counter, Histogram
 
-from app.kernel.actor import Actor, ActorKind
+from app.kernel.actor import Actor, ActorKind, cause
 from app.kernel.errors import OutcomeUnknown, Unavailable
 from app.kernel.settings import settings
 
@@ -41,6 +42,14 @@ LINE_BROKE = (
     OSError,
 )
 DATABASE_AWAY = (*LINE_BROKE, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+
+
+POOL_WAIT = Histogram(
+    "jiuyi_pool_wait_seconds",
+    "How long a transaction waited for its connection",
+    buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, ACQUIRE_SECONDS_MAX),
+)
+POOL_REFUSED = Counter("jiuyi_pool_refusals", "Transactions that got no connection", ["reason"])
 
 
 class PoolBusy(Unavailable):
@@ -257,7 +266,7 @@ def opening(actor: Actor, mode: Mode) -> str:
         "app.related": "",
         "app.seen": "",
         "app.channel": actor.channel,
-        "app.request_id": actor.request_id,
+        "app.request_id": actor.request_id or cause(),
         "app.reason": actor.reason,
     }
     calls = ", ".join(f"set_config('{k}', {_quoted(v)}, true)" for k, v in settings_of.items())
@@ -282,10 +291,13 @@ async def _acquire() -> Any:
     if DB.pool is None:
         raise DatabaseAway
     try:
-        return await DB.pool.acquire(timeout=ACQUIRE_SECONDS_MAX)
+        with POOL_WAIT.time():
+            return await DB.pool.acquire(timeout=ACQUIRE_SECONDS_MAX)
     except TimeoutError as error:
+        POOL_REFUSED.labels("busy").inc()
         raise PoolBusy from error
     except DATABASE_AWAY as error:
+        POOL_REFUSED.labels("away").inc()
         raise DatabaseAway from error
 
 

@@ -75,6 +75,16 @@ BEGIN
     RETURN next_version;
 END $$;
 
+-- Which of our processes live, by their own word. Unlogged: after a crash of the server nobody has said so.
+CREATE UNLOGGED TABLE IF NOT EXISTS process_beat (
+    id uuid PRIMARY KEY,
+    kind varchar(10) NOT NULL,
+    host varchar(80) NOT NULL,
+    pid integer NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    beat_at timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE INDEX IF NOT EXISTS outbox_lane ON outbox (lane, position);
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (lane, retry_at) WHERE status = 'due';
 CREATE INDEX IF NOT EXISTS delivery_unfinished

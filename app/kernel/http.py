@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
@@ -21,6 +22,9 @@ log = structlog.get_logger()
 
 BODY_BYTES_MAX = 1024 * 1024
 PAGE_MAX = 100
+REQUEST_ID_MIN, REQUEST_ID_MAX = 20, 64
+
+REFUSAL = "refusal"  # where the code of a request's refusal lies in its state, for its log line
 
 AnyRequest = Request[Any, Any, State]
 
@@ -54,13 +58,17 @@ async def request_command(request: AnyRequest) -> Command:
     )
 
 
-def request_id_of(request: AnyRequest) -> str:
-    """The caller's X-Request-ID if it is a plain one, else a new one; the same for the whole request."""
-    state = request.scope.setdefault("state", {})
+def request_id_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The caller's X-Request-ID if it is a plain one, else a new one; the same for the whole request.
+
+    Shorter ones are not taken: they could be a number of a person, which has no place in a log.
+    """
+    state = connection.scope.setdefault("state", {})
     if "request_id" not in state:
-        given = request.headers.get("X-Request-ID", "")
-        plain = given.isascii() and given.replace("-", "").isalnum() and len(given) <= 64
-        state["request_id"] = given if plain else str(new_id())
+        given = connection.headers.get("X-Request-ID", "")
+        plain = given.isascii() and given.replace("-", "").isalnum()
+        fits = REQUEST_ID_MIN <= len(given) <= REQUEST_ID_MAX
+        state["request_id"] = given if plain and fits else str(new_id())
     return state["request_id"]
 
 
@@ -74,6 +82,7 @@ def problem(
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response[Any]:
+    request.scope["state"][REFUSAL] = code
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -145,7 +154,7 @@ def not_served(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def constraint_broken(request: AnyRequest, error: asyncpg.IntegrityConstraintViolationError) -> Response[Any]:
     """The last wall held. The rule above it should have refused with words: so it is logged as a bug."""
-    log.error("constraint_reached", constraint=getattr(error, "constraint_name", ""), path=request.url.path)
+    log.error("constraint_reached", constraint=getattr(error, "constraint_name", ""))
     return problem(
         request,
         status=HTTPStatus.CONFLICT,
@@ -157,7 +166,7 @@ def constraint_broken(request: AnyRequest, error: asyncpg.IntegrityConstraintVio
 
 def overloaded(request: AnyRequest, error: Exception) -> Response[Any]:
     """A statement or lock took longer than its limit: nothing was changed."""
-    log.warning("statement_gave_up", path=request.url.path, error=type(error).__name__)
+    log.warning("statement_gave_up", error=type(error).__name__)
     return refused(request, PoolBusy())
 
 
@@ -168,7 +177,7 @@ def not_text(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
-    log.error("unexpected", path=request.url.path, request_id=request_id_of(request), exc_info=error)
+    log.error("unexpected", exc_info=error)
     return problem(
         request,
         status=HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,6 +1,7 @@
 """Outside effects as rows: claimed by id, fenced by an epoch, retried, and never only in Redis."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -8,8 +9,10 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from prometheus_client import Counter, Histogram
+from structlog.contextvars import bound_contextvars
 
-from app.kernel.actor import Actor, system
+from app.kernel.actor import Actor, caused_by, system
 from app.kernel.database import action, after_commit, fetch, fetch_one, fetch_value
 from app.kernel.errors import Unavailable
 from app.kernel.hints import wake
@@ -24,6 +27,9 @@ BACKOFF_SECONDS_MAX = 600
 CLAIM_MAX = 100
 FINISH_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # together well within the lease
 
+RUNS = Counter("jiuyi_job_runs", "Runs of jobs, by how they ended", ["kind", "outcome"])
+RUN_SECONDS = Histogram("jiuyi_job_run_seconds", "How long a run took, with its outside call", ["kind"])
+
 
 class JobRun(msgspec.Struct, frozen=True):
     """One attempt at a job; its epoch proves that nobody else has taken the job over since."""
@@ -33,6 +39,7 @@ class JobRun(msgspec.Struct, frozen=True):
     arguments: dict[str, Any]
     lease_epoch: int
     attempts: int
+    request_id: str = ""  # whose request this goes back to
 
 
 class Fenced(Exception):
@@ -61,8 +68,8 @@ async def enqueue(
 ) -> UUID | None:
     """Ask for an effect when this transaction commits. None where `unique_key` asked already."""
     job_id = await fetch_value(
-        "INSERT INTO job (id, kind, arguments, unique_key, status, run_at)"
-        " VALUES ($1, $2, $3, $4, 'due', coalesce($5, now()))"
+        "INSERT INTO job (id, kind, arguments, unique_key, status, run_at, request_id)"
+        " VALUES ($1, $2, $3, $4, 'due', coalesce($5, now()), current_setting('app.request_id'))"
         " ON CONFLICT ON CONSTRAINT job_once DO NOTHING RETURNING id",
         new_id(),
         kind,
@@ -93,14 +100,13 @@ async def claim(actor: Actor, *, job_id: UUID) -> JobRun | None:
         " leased_until = now() + $2 * interval '1 second'"
         " WHERE id = $1 AND ((status = 'due' AND run_at <= now())"
         "   OR (status = 'running' AND leased_until < now()))"
-        " RETURNING id, kind, arguments, lease_epoch, attempts",
+        " RETURNING id, kind, arguments, lease_epoch, attempts, request_id",
         job_id,
         LEASE_SECONDS,
     )
     if row is None:
         return None
-    arguments = msgspec.json.decode(row["arguments"])
-    return JobRun(row["id"], row["kind"], arguments, row["lease_epoch"], row["attempts"])
+    return JobRun(**{**dict(row), "arguments": msgspec.json.decode(row["arguments"])})
 
 
 async def fence(run: JobRun) -> None:
@@ -152,18 +158,33 @@ async def run_job(job_id: UUID, handlers: dict[str, JobHandler]) -> bool:
         return False
     if run is None:
         return False
+    with caused_by(run.request_id), bound_contextvars(job_id=str(run.id), kind=run.kind):
+        began = time.monotonic()
+        outcome = await _run(actor, run, handlers)
+        seconds = time.monotonic() - began
+        RUNS.labels(run.kind, outcome).inc()
+        RUN_SECONDS.labels(run.kind).observe(seconds)
+        log.info("job_ran", outcome=outcome, ms=round(1000 * seconds, 1))
+    return True
+
+
+async def _run(actor: Actor, run: JobRun, handlers: dict[str, JobHandler]) -> str:
+    """How it ended: done, fenced, later, or failed."""
     try:
         await handlers[run.kind](run)
         await _surely_finish(actor, run)
     except Fenced:
-        log.warning("job_fenced", job_id=str(run.id), kind=run.kind)
+        log.warning("job_fenced")
+        return "fenced"
     except RetryLater as later:
         await _hand_back(actor, run, error="", seconds=later.seconds)
+        return "later"
     except Exception as error:
         # The worker's outermost loop: an effect may fail in any way, and must be tried again.
-        log.warning("job_failed", job_id=str(run.id), kind=run.kind, exc_info=True)
+        log.warning("job_failed", exc_info=True)
         await _hand_back(actor, run, error=repr(error), seconds=None)
-    return True
+        return "failed"
+    return "done"
 
 
 async def _hand_back(actor: Actor, run: JobRun, *, error: str, seconds: float | None) -> None:
@@ -171,7 +192,7 @@ async def _hand_back(actor: Actor, run: JobRun, *, error: str, seconds: float | 
     try:
         await retry(actor, run=run, error=error, seconds=seconds)
     except (Fenced, Unavailable):
-        log.warning("job_left_to_its_lease", job_id=str(run.id), kind=run.kind)
+        log.warning("job_left_to_its_lease")
 
 
 async def _surely_finish(actor: Actor, run: JobRun) -> None:

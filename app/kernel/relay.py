@@ -1,12 +1,15 @@
 """From the outbox to the subscribers: fan out, run, retry, and leave the dead to a person (app/letters)."""
 
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 import structlog
+from prometheus_client import Counter, Histogram
+from structlog.contextvars import bound_contextvars
 
-from app.kernel.actor import Actor, system
+from app.kernel.actor import Actor, caused_by, system
 from app.kernel.database import action, execute_many, fetch, fetch_one, fetch_value
 from app.kernel.events import Event, Lane, Subscription, read_fact
 from app.kernel.ids import new_id
@@ -18,6 +21,18 @@ FAN_OUT_MAX = 200
 DELIVER_MAX = 50
 ATTEMPTS_MAX = 8
 BACKOFF_SECONDS_MAX = 300
+
+TURN = Histogram("jiuyi_relay_turn_seconds", "Turns of the relay that found something to do", ["lane"])
+DELIVERIES = Counter("jiuyi_deliveries", "Deliveries that were tried", ["subscriber", "outcome"])
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A delivery that may run, and whose request it goes back to."""
+
+    id: UUID
+    subscriber: str
+    kind: str
+    request_id: str
 
 
 class Relay:
@@ -33,23 +48,31 @@ class Relay:
 
     async def turn(self, lane: Lane) -> int:
         """Fan out and deliver what is due now. Returns how much it did; 0 means: wait for a hint."""
-        actor = system("relay")
-        fanned_out = await fan_out(actor, lane=lane, relay=self)
-        delivered = 0
-        for delivery_id in await due_deliveries(actor, lane=lane):
-            delivered += await self.deliver(delivery_id)
-        return fanned_out + delivered
+        actor, began = system("relay"), time.monotonic()
+        done = await fan_out(actor, lane=lane, relay=self)
+        for due in await due_deliveries(actor, lane=lane):
+            done += await self.deliver(due)
+        if done:
+            TURN.labels(lane).observe(time.monotonic() - began)
+        return done
 
-    async def deliver(self, delivery_id: UUID) -> bool:
+    async def deliver(self, due: Due) -> bool:
         """Run one delivery. Its failure is written down in a transaction of its own."""
-        actor = system("relay")
-        try:
-            return await run_delivery(actor, delivery_id=delivery_id, relay=self)
-        except Exception as error:
-            # The relay's outermost loop: a subscriber may raise anything, and the others must go on.
-            log.warning("delivery_failed", delivery_id=str(delivery_id), exc_info=True)
-            await note_failure(actor, delivery_id=delivery_id, error=repr(error))
-            return False
+        told = {"delivery_id": str(due.id), "subscriber": due.subscriber, "kind": due.kind}
+        with caused_by(due.request_id), bound_contextvars(**told):
+            actor, began = system("relay", request_id=due.request_id), time.monotonic()
+            try:
+                done = await run_delivery(actor, delivery_id=due.id, relay=self)
+            except Exception as error:
+                # The relay's outermost loop: a subscriber may raise anything, and the others must go on.
+                log.warning("delivery_failed", exc_info=True)
+                is_dead = await note_failure(actor, delivery_id=due.id, error=repr(error))
+                DELIVERIES.labels(due.subscriber, "dead" if is_dead else "failed").inc()
+                return False
+            if done:
+                DELIVERIES.labels(due.subscriber, "done").inc()
+                log.info("delivered", ms=round(1000 * (time.monotonic() - began), 1))
+            return done
 
 
 @action
@@ -97,15 +120,17 @@ NO_EARLIER = (
 
 
 @action
-async def due_deliveries(actor: Actor, *, lane: Lane) -> list[UUID]:
+async def due_deliveries(actor: Actor, *, lane: Lane) -> list[Due]:
     """Deliveries that may run now, oldest first; later ones of an aggregate wait for its earlier ones."""
     rows = await fetch(
-        f"SELECT d.id FROM delivery d WHERE d.lane = $1 AND d.status = 'due' AND d.retry_at <= now()"  # noqa: S608 - a constant
-        f" AND {NO_EARLIER} ORDER BY d.retry_at, d.id LIMIT $2",
+        "SELECT d.id, d.subscriber, e.kind, e.request_id FROM"  # noqa: S608 - a constant
+        " (SELECT * FROM delivery d WHERE d.lane = $1 AND d.status = 'due' AND d.retry_at <= now()"
+        f"  AND {NO_EARLIER} ORDER BY d.retry_at, d.id LIMIT $2) d"
+        " JOIN event e ON e.id = d.event_id AND e.at = d.event_at ORDER BY d.retry_at, d.id",
         str(lane),
         DELIVER_MAX,
     )
-    return [row["id"] for row in rows]
+    return [Due(**row) for row in rows]
 
 
 @action
@@ -129,8 +154,8 @@ async def run_delivery(actor: Actor, *, delivery_id: UUID, relay: Relay) -> bool
 
 
 @action
-async def note_failure(actor: Actor, *, delivery_id: UUID, error: str) -> None:
-    """Count the failure and try later, ever more slowly; after the last attempt a person must look."""
+async def note_failure(actor: Actor, *, delivery_id: UUID, error: str) -> bool:
+    """Count the failure and try later, ever more slowly. True after the last: a person must look now."""
     row = await fetch_one(
         "UPDATE delivery SET attempts = attempts + 1, last_error = left($2, 2000),"
         " retry_at = now() + least(power(2, attempts), $3) * interval '1 second'"
@@ -139,6 +164,8 @@ async def note_failure(actor: Actor, *, delivery_id: UUID, error: str) -> None:
         error,
         BACKOFF_SECONDS_MAX,
     )
-    if row is not None and row["attempts"] >= ATTEMPTS_MAX:
-        await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DEAD)
-        log.error("delivery_dead", delivery_id=str(delivery_id))
+    if row is None or row["attempts"] < ATTEMPTS_MAX:
+        return False
+    await DELIVERY_FLOW.move(delivery_id, DeliveryStatus.DEAD)
+    log.error("delivery_dead", delivery_id=str(delivery_id))
+    return True

@@ -38,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_networks: str = ""  # JIUYI_LIMIT_NETWORKS: `203.0.113.0/24=20,198.51.100.7=exempt`
     anchors: Path = ROOT / "var/anchors"  # JIUYI_ANCHORS: where seals are told; best on another machine
     allowed_origins: str = ""  # JIUYI_ALLOWED_ORIGINS: other origins whose pages may open the websocket
+    log_reads: bool = False  # JIUYI_LOG_READS=1: a log line also for each read that went well
+    logs_bytes: int = 10_000_000_000  # JIUYI_LOGS_BYTES: what all kept logs of JIUYI_DATA may take
+    metrics_networks: str = ""  # JIUYI_METRICS_NETWORKS: who but this machine may ask for /metrics
+    metrics_token: str = ""  # JIUYI_METRICS_TOKEN_FILE: the file with the word that they must bring
 
 
 class UnverifiedServer(DomainError):
@@ -75,6 +79,10 @@ def settings() -> Settings:
         forwarded_header=env.get("JIUYI_FORWARDED_HEADER", default.forwarded_header),
         limit_networks=env.get("JIUYI_LIMIT_NETWORKS", default.limit_networks),
         allowed_origins=env.get("JIUYI_ALLOWED_ORIGINS", default.allowed_origins),
+        log_reads=env.get("JIUYI_LOG_READS", "") == "1",
+        logs_bytes=int(env.get("JIUYI_LOGS_BYTES", default.logs_bytes)),
+        metrics_networks=env.get("JIUYI_METRICS_NETWORKS", default.metrics_networks),
+        metrics_token=env.get("JIUYI_METRICS_TOKEN_FILE", default.metrics_token),
     )
 
 

@@ -105,6 +105,7 @@ class Job(Table, tablename="job"):
     lease_epoch = BigInt(default=0)
     leased_until = Timestamptz(null=True, default=None)
     last_error = Text(default="")
+    request_id = Varchar(length=64, default="")  # whose request it goes back to
     created_at = Timestamptz(default=TimestamptzNow())
     done_at = Timestamptz(null=True, default=None)
 

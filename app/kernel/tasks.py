@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
+from prometheus_client import Counter
+from structlog.contextvars import bind_contextvars
 
 log = structlog.get_logger()
 
 BACKOFF_SECONDS_MAX = 5.0
 STEADY_SECONDS = 30.0
 CANCEL_AGAIN_SECONDS = 0.5
+
+RESTARTS = Counter("jiuyi_task_restarts", "Background tasks that ended and were started again", ["task"])
 
 
 class Watched:
@@ -25,6 +29,7 @@ class Watched:
 
     def start(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
         self.restarts.setdefault(name, 0)
+        RESTARTS.labels(name)  # from now on 0, so that the first restart is seen as a rise
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._watch(name, forever), name=name, context=contextvars.Context())
         task.add_done_callback(partial(self._start_again, name, forever))
@@ -37,21 +42,26 @@ class Watched:
         if not self.stopping and ended in self.tasks:
             log.warning("task_cancelled", task=name)
             self.tasks.remove(ended)
-            self.restarts[name] += 1
+            self._count_restart(name)
             self.start(name, forever)
+
+    def _count_restart(self, name: str) -> None:
+        self.restarts[name] += 1
+        RESTARTS.labels(name).inc()
 
     async def _watch(self, name: str, forever: Callable[[], Awaitable[None]]) -> None:
         pause = 0.1
+        bind_contextvars(task=name)  # in the task's own context: it ends with it
         while not self.stopping:
             started = time.monotonic()
             try:
                 await forever()
-                log.warning("task_returned", task=name)
+                log.warning("task_returned")
             except asyncio.CancelledError:
                 raise
             except Exception:
-                log.warning("task_failed", task=name, exc_info=True)
-            self.restarts[name] += 1
+                log.warning("task_failed", exc_info=True)
+            self._count_restart(name)
             pause = (
                 0.1 if time.monotonic() - started > STEADY_SECONDS else min(pause * 2, BACKOFF_SECONDS_MAX)
             )

@@ -12,10 +12,11 @@ from typing import IO, TypedDict
 
 import msgspec
 
+from app.launch.log_files import set_aside
+
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
 LAST_SECONDS = 0.5  # between the firm signal and SIGKILL
-LOG_BYTES_MAX = 10_000_000  # a log larger than this is set aside, once, when its process starts
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -25,6 +26,12 @@ class Account(msgspec.Struct, frozen=True):
 
     uid: int
     gid: int
+
+
+class Said(msgspec.Struct):
+    """A line as app/logs.py writes it."""
+
+    event: str
 
 
 class Child:
@@ -159,10 +166,10 @@ def wait_while(busy: Callable[[], bool], seconds: float) -> bool:
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """Appends; a log that grew too large, or is another user's, makes room for a new one."""
+    """Appends; a log that is another user's makes room for a new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and (path.stat().st_size > LOG_BYTES_MAX or not os.access(path, os.W_OK)):
-        path.replace(path.with_suffix(".log.1"))
+    if path.exists() and not os.access(path, os.W_OK):
+        set_aside(path)
     return path.open("ab")
 
 
@@ -173,4 +180,12 @@ def last_line(path: Path) -> str:
     with path.open("rb") as log:
         log.seek(max(0, path.stat().st_size - 4000))
         lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    return said(lines[-1].strip()) if lines else ""
+
+
+def said(line: str) -> str:
+    """What a line of our own logs says; any other as it is."""
+    try:
+        return msgspec.json.decode(line, type=Said).event
+    except msgspec.MsgspecError:
+        return line

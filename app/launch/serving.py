@@ -15,6 +15,7 @@ from app.kernel.settings import Settings
 from app.launch.processes import die_with_our_parent
 from app.launch.readiness import refuse_open_plain_http
 from app.launch.refusals import CannotStart
+from app.logs import configure_logs
 
 GRACE_SECONDS = 2  # below the supervisor's patience
 FRAME_BYTES_MAX = 65_536  # clients send hello, ack and pong: small
@@ -22,6 +23,7 @@ UNREAD_SECONDS_MAX = 40
 
 
 def serve(config: Settings, workers: int) -> None:
+    configure_logs()
     refuse_open_plain_http(config)
     factory = (tls_1_3_and_1_2 if config.tls_1_2 else only_tls_1_3) if config.tls_certificate else None
     if factory is not None:
@@ -37,6 +39,7 @@ def serve(config: Settings, workers: int) -> None:
         ws=Socket,
         ws_max_size=FRAME_BYTES_MAX,
         access_log=False,
+        log_config=None,  # app/logs.py writes what it says like everything else
         server_header=False,
         proxy_headers=False,  # uvicorn believes whoever connects from this machine; app/edge asks first
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -84,10 +87,9 @@ def application() -> ASGIApp:
     """
     if multiprocessing.parent_process() is not None:
         die_with_our_parent()
-    from app.logs import configure_logs  # here, so that `jiuyi serve` itself need not import the house
-    from app.main import app
-
     configure_logs()
+    from app.main import app  # here, so that `jiuyi serve` itself need not import the house
+
     return app
 
 

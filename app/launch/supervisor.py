@@ -12,7 +12,7 @@ from types import FrameType
 import uuid_utils
 
 from app.kernel.settings import ROOT, Settings
-from app.launch import environment
+from app.launch import environment, log_files
 from app.launch.embedded import SERVERS_SECONDS
 from app.launch.lock import hold
 from app.launch.logins import own_login
@@ -68,6 +68,7 @@ class Supervisor:
         self.tasks: list[Child] = []  # every child that is neither PostgreSQL nor Valkey
         self.servers: list[Child] = []
         self.notes: list[str] = []
+        self.keep_logs_at = 0.0
 
     def run(self) -> None:
         refuse_open_plain_http(self.config)
@@ -187,9 +188,22 @@ class Supervisor:
         while self.postgres is None or self.postgres.child.alive():
             self.wish.heed()
             restart_dead(self.services, self.stages.say)
+            self.keep_logs()
             time.sleep(WATCH_SECONDS)
         log = self.config.data / "log" / "postgres.log"
         raise CannotStart(f"PostgreSQL 意外停止,医院随之停止:{last_line(log)}。完整记录:{log}")
+
+    def keep_logs(self) -> None:
+        if time.monotonic() < self.keep_logs_at:
+            return
+        self.keep_logs_at = time.monotonic() + log_files.LOOK_SECONDS
+        try:
+            gone = log_files.keep_logs(self.config.data / "log", bytes_max=self.config.logs_bytes)
+        except OSError as error:
+            self.stages.say(f"运行记录没有整理成功:{error}")
+        else:
+            for path in gone:
+                self.stages.say(f"运行记录超过 JIUYI_LOGS_BYTES,已删除最早的 {path.name}")
 
     def log(self, task: Task) -> Path:
         return self.config.data / "log" / f"{task.name}.log"

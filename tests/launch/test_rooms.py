@@ -20,7 +20,7 @@ from app.launch import accounts, binaries, environment, postgres, processes, scr
 from app.launch.embedded import embedded_servers
 from app.launch.lock import hold, running
 from app.launch.plan import hospital, web_build
-from app.launch.processes import Account, last_line, open_log
+from app.launch.processes import Account
 from app.launch.readiness import is_loopback, refuse_open_plain_http
 from app.launch.refusals import CannotStart, StopRequested
 from app.launch.secrets_kept import password
@@ -158,18 +158,6 @@ def test_a_data_directory_that_cannot_be_written_is_refused(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(CannotStart, match="不能写入数据目录"), hold(tmp_path / "file" / "var"):
         pass
-
-
-def test_a_log_that_grew_too_large_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(processes, "LOG_BYTES_MAX", 10)
-    path = tmp_path / "log" / "worker.log"
-    assert last_line(path) == ""
-    for text in (b"short\n", b"a long line\n", b"the reason\n\n"):
-        with open_log(path) as log:
-            log.write(text)
-    assert path.read_text() == "the reason\n\n"
-    assert last_line(path) == "the reason"
-    assert path.with_suffix(".log.1").read_text() == "short\na long line\n"
 
 
 def test_the_pause_before_a_restart_doubles_up_to_a_bound():

@@ -18,7 +18,7 @@ OPEN = {
          "session_window", "number", "ward_rate", "alert_rung", "queue", "queue_day", "desk",
          "analyzer_test_qc", "consent_document"), SELLS),
     **dict.fromkeys(
-        ("clock_offset", "outbox", "event_head", "delivery", "job", "idempotency", "sql_file",
+        ("clock_offset", "outbox", "event_head", "delivery", "job", "idempotency", "sql_file", "process_beat",
          "bedside_tries", "rt_stream", "rt_ticket", "rt_cursor"), RUNS),
     **dict.fromkeys(
         ("account", "account_login", "staff_login", "device", "login_session", "auth_code", "totp_seed",
