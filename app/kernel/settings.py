@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""  # JIUYI_TRUSTED_PROXIES: networks whose forwarding header is believed
     forwarded_header: str = "x-forwarded-for"  # JIUYI_FORWARDED_HEADER: the one they write, or `forwarded`
     limit_networks: str = ""  # JIUYI_LIMIT_NETWORKS: `203.0.113.0/24=20,198.51.100.7=exempt`
+    suite: str = ""  # JIUYI_SUITE: aes-gcm or sm4-gcm, for new keys; empty: as before, aes-gcm at first
     allowed_origins: str = ""  # JIUYI_ALLOWED_ORIGINS: other origins whose pages may open the websocket
 
 
@@ -71,6 +72,7 @@ def settings() -> Settings:
         trusted_proxies=env.get("JIUYI_TRUSTED_PROXIES", default.trusted_proxies),
         forwarded_header=env.get("JIUYI_FORWARDED_HEADER", default.forwarded_header),
         limit_networks=env.get("JIUYI_LIMIT_NETWORKS", default.limit_networks),
+        suite=env.get("JIUYI_SUITE", default.suite),
         allowed_origins=env.get("JIUYI_ALLOWED_ORIGINS", default.allowed_origins),
     )
 

@@ -29,6 +29,7 @@ def form(
     born_on: date = date(1990, 5, 6),
     number: str | None = None,
     phone: str | None = None,
+    address: str | None = None,
 ) -> PersonForm:
     return PersonForm(
         name=name,
@@ -36,6 +37,7 @@ def form(
         born_on=born_on,
         id_number=number or id_number(born_on=born_on, sex=sex),
         phone=phone,
+        address=address,
     )
 
 
