@@ -153,7 +153,7 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-class _RingFile:
+class RingFile:
     """What this process knows of the key file, which another process may replace at any time."""
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class _RingFile:
         return self.ring
 
 
-_RING_FILE = _RingFile()
+_RING_FILE = RingFile()
 
 
 def key_ring() -> KeyRing:

@@ -17,7 +17,7 @@ from app.kernel.crypto import LOOK_SECONDS, KeyRing, Suite, fresh_key_ring, read
 from app.kernel.database import IDLE_SECONDS_MAX, STATEMENT_SECONDS_MAX
 from app.kernel.errors import DomainError
 from app.keys import ring as rings
-from app.keys.resealing import alive_under, reseal, uses_of
+from app.keys.resealing import FIRST, LAST, alive_under, reseal_window, uses_of
 from app.keys.sealed import PASSING, SEALED, Sealed
 
 # After this long no transaction is left that began with the ring as it was before: a process looks at the
@@ -97,8 +97,10 @@ async def _reseal_all(ring: KeyRing, still_at: float, say: Say) -> Rotated:
 
 
 async def _pass(column: Sealed, ring: KeyRing, say: Say) -> tuple[int, set[str]]:
-    done, unreadable = 0, set[str]()
-    async for batch in reseal(ACTOR, column, ring):
+    done, unreadable, after = 0, set[str](), FIRST
+    while after != LAST:
+        batch = await reseal_window(ACTOR, column, ring, after=after)
+        after = batch.upto
         unreadable |= {f"{column.place}.{row_id}" for row_id in batch.unreadable}
         done += batch.resealed
         if batch.resealed:

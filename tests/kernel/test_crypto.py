@@ -175,7 +175,7 @@ def test_a_process_learns_of_a_new_ring(tmp_path: Path, monkeypatch: pytest.Monk
     """Within a second of any use, and at once where a value stands under a key that it does not know."""
     path = crypto.ensure_key_ring(tmp_path)
     monkeypatch.setattr(crypto, "keys_folder", lambda: tmp_path)
-    monkeypatch.setattr(crypto, "_RING_FILE", crypto._RingFile())
+    monkeypatch.setattr(crypto, "_RING_FILE", crypto.RingFile())
     now = [100.0]
     monkeypatch.setattr(crypto.time, "monotonic", lambda: now[0])
     first = crypto.key_ring()
@@ -187,7 +187,7 @@ def test_a_process_learns_of_a_new_ring(tmp_path: Path, monkeypatch: pytest.Monk
     now[0] += crypto.LOOK_SECONDS / 2
     assert crypto.key_ring() == first
     with monkeypatch.context() as other_process:
-        other_process.setattr(crypto, "_RING_FILE", crypto._RingFile())
+        other_process.setattr(crypto, "_RING_FILE", crypto.RingFile())
         stored = encrypt("x", context="c")
     assert stored.startswith("2:")
     assert decrypt(stored, context="c") == "x"
