@@ -47,11 +47,12 @@ class BindPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     id_number: str | None = None
     no_id_reason: NoIdReason | None = None
     phone: str | None = None
+    address: str | None = None
     consents: Annotated[list[Agreed], msgspec.Meta(max_length=10)] = []
 
 
 class PersonReply(msgspec.Struct, frozen=True, kw_only=True):
-    """A visit person as the account's owner sees it; numbers are masked even here.
+    """A visit person as the account's owner sees it; numbers and address are masked even here.
 
     Results open once `scopes` has read and `consents_missing` is empty.
     """
@@ -65,6 +66,7 @@ class PersonReply(msgspec.Struct, frozen=True, kw_only=True):
     guardian: bool
     masked_id_number: str | None
     masked_phone: str | None
+    masked_address: str | None
     proof: str
     scopes: list[str]
     valid_to: datetime | None
@@ -86,6 +88,7 @@ def reply(person: BoundPerson) -> PersonReply:
         guardian=person.guardian,
         masked_id_number=person.masked_id_number,
         masked_phone=person.masked_phone,
+        masked_address=person.masked_address,
         proof=person.proof,
         scopes=person.scopes,
         valid_to=person.valid_to,
@@ -110,6 +113,7 @@ async def add_person(
         id_number=data.id_number,
         no_id_reason=data.no_id_reason,
         phone=data.phone,
+        address=data.address,
     )
     person_id = await once(
         asked, bind_and_agree, actor, form=form, relation=data.relation, consents=data.consents

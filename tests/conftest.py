@@ -55,7 +55,6 @@ structlog.configure(
 def _fresh_settings(**values: str) -> None:
     os.environ.update(values)
     settings.cache_clear()
-    crypto.key_ring.cache_clear()
 
 
 @pytest.fixture(scope="session")

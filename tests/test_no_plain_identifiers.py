@@ -1,4 +1,4 @@
-"""No display, kiosk, terminal or stranger is ever told a full name, an ID number or a phone number.
+"""No display, kiosk, terminal or stranger is ever told a full name, a number of a person or an address.
 
 Every GET route is asked by everybody who is not the patient's own phone and not staff, about patients that
 they are standing next to; and so are the few writes by which kiosks and bedside terminals show somebody.
@@ -30,6 +30,8 @@ TEST = system("test")
 DAY = date(2026, 3, 2)
 NAMES = ("欧阳娜娜", "李小明", "阿卜杜拉·买买提")
 PHONES = ("13812345678", "13912345678", "13712345678")
+DOORS = ("建国路88号3单元", "文三路1号7幢", "玉山镇人民路9号")
+ADDRESSES = tuple(f"浙江省杭州市西湖区{door}" for door in DOORS)
 UNMASKING = {StaffRole.REGISTRAR, StaffRole.CASHIER, StaffRole.DOCTOR, StaffRole.NURSE}
 ROUTES_MIN = 50
 
@@ -57,8 +59,13 @@ async def world(client: httpx.AsyncClient) -> World:
     await visit.set_clock(at(DAY, time(8)))
     account = await identity.account_actor()
     cards = [patients.id_number() for _ in NAMES]
-    owned = await patients.bound_person(account, name=NAMES[0], number=cards[0], phone=PHONES[0])
-    called, served = [await patients.person(name=NAMES[i], number=cards[i], phone=PHONES[i]) for i in (1, 2)]
+    owned = await patients.bound_person(
+        account, name=NAMES[0], number=cards[0], phone=PHONES[0], address=ADDRESSES[0]
+    )
+    called, served = [
+        await patients.person(name=NAMES[i], number=cards[i], phone=PHONES[i], address=ADDRESSES[i])
+        for i in (1, 2)
+    ]
     place = await visit.clinic(fee_fen=0)
     made = await visit.session(place, held_on=DAY, starts=time(9), capacity=4)
     appointments = [await visit.booked(TEST, made, person_id=person) for person in (called, owned)]
@@ -89,7 +96,7 @@ async def world(client: httpx.AsyncClient) -> World:
         "locked terminal": bedside,
         "unlocked terminal": bedside | {"Bedside-Session": msgspec.json.decode(told[-1][1])["session"]},
     }
-    numbers = (*cards, stay.id_number, *PHONES)
+    numbers = (*cards, stay.id_number, *PHONES, *DOORS)
     return World(
         client=client,
         secrets=Secrets((*NAMES, "阿卜杜拉", "买买提", "王小芳", *numbers)),
@@ -199,11 +206,11 @@ async def test_nor_does_anybody_read_a_number_in_plain_without_unmasking_it(worl
         replies = await asked(world, headers)
         assert [path for _, path, body in replies if world.numbers.found_in(body)] == []
         desk = next(body for _, path, body in replies if path.endswith(world.ids["person_id"]))
-        assert ("138****5678" in desk) == (role in UNMASKING)
-        body = {"fields": ["phone", "id_number"], "reason": "核对身份"}
+        assert ("138****5678" in desk) == ("西湖区***" in desk) == (role in UNMASKING)
+        body = {"fields": ["phone", "id_number", "address"], "reason": "核对身份"}
         path = f"/api/staff/v1/persons/{world.ids['person_id']}/unmask"
         plain = await world.client.post(path, json=body, headers=headers)
-        assert len(world.numbers.found_in(plain.text)) == (2 if role in UNMASKING else 0)
+        assert len(world.numbers.found_in(plain.text)) == (3 if role in UNMASKING else 0)
     assert [p for _, p, body in await asked(world, world.owner) if world.numbers.found_in(body)] == []
 
 

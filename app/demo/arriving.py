@@ -93,6 +93,7 @@ def person(
         "relation": relation,
         "id_number": number,
         "phone": "13800138000",
+        "address": "北京市朝阳区建国路88号3单元502室",
         "consents": agreed or [],
     }
 

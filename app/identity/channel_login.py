@@ -50,26 +50,25 @@ async def ensure_account(actor: Actor, *, platform: Platform, subject: str) -> U
     """The account of a platform's subject, made where there is none. Two first logins make one."""
     index = f"{platform}:{subject}"
     known = await _account_of(platform, index)
-    if known is not None:
-        return known
+    if known is None:
+        await fetch_value("SELECT jiuyi.hold_indexes($1)", blind_indexes(index, column=SUBJECT_COLUMN))
+        known = await _account_of(platform, index)  # made while we waited
+    return known or await _make_account(platform, subject, index)
+
+
+async def _make_account(platform: Platform, subject: str, index: str) -> UUID:
     account_id, login_id = new_id(), new_id()
     await fetch_value("INSERT INTO account (id, auth_version) VALUES ($1, 1)", account_id)
-    added = await fetch_value(
+    await fetch_value(
         "INSERT INTO account_login (id, account_id, platform, subject, subject_index)"
-        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT ON CONSTRAINT account_login_once DO NOTHING"
-        " RETURNING account_id",
+        " VALUES ($1, $2, $3, $4, $5)",
         login_id,
         account_id,
         str(platform),
         encrypt(subject, context=f"{SUBJECT_COLUMN}.{login_id}"),
         blind_index(index, column=SUBJECT_COLUMN),
     )
-    if added is None:
-        # Another request made it a moment ago, and has committed, or the insert would still wait.
-        await fetch_value("DELETE FROM account WHERE id = $1", account_id)
-        added = await _account_of(platform, index)
-    assert added is not None
-    return added
+    return account_id
 
 
 async def _account_of(platform: Platform, index: str) -> UUID | None:

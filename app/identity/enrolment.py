@@ -12,7 +12,7 @@ from app.identity.devices import require_free_place
 from app.identity.roles import DeviceKind, PlaceKind
 from app.kernel import clock
 from app.kernel.actor import ANONYMOUS, Actor, system
-from app.kernel.crypto import blind_index
+from app.kernel.crypto import blind_index, blind_indexes
 from app.kernel.database import action, fetch, fetch_one, fetch_value
 from app.kernel.errors import DomainError, Unauthenticated
 from app.kernel.ids import new_id
@@ -67,7 +67,7 @@ async def offer_enrolment(
         "INSERT INTO device_enrolment (id, code_index, kind, label, place_kind, place_id, place_name,"
         " offered_by, offered_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         offer.id,
-        _index(code),
+        blind_index(_typed(code), column=CODE_COLUMN),
         str(kind),
         label,
         str(place_kind),
@@ -80,9 +80,9 @@ async def offer_enrolment(
     return offer
 
 
-def _index(code: str) -> str:
-    """As it may be typed: small letters, in groups."""
-    return blind_index(code.upper().replace("-", "").replace(" ", ""), column=CODE_COLUMN)
+def _typed(code: str) -> str:
+    """As it was made, however it was typed: in small letters, in groups."""
+    return code.upper().replace("-", "").replace(" ", "")
 
 
 async def enrol_device(*, code: str, thumbprint: str, address: str) -> UUID:
@@ -100,10 +100,11 @@ async def enrol_device(*, code: str, thumbprint: str, address: str) -> UUID:
 async def _enrol(actor: Actor, *, code: str, thumbprint: str, address: str) -> UUID | None:
     await _require_few_tries(address)
     device_id, now = new_id(), clock.wall()
+    indexes = blind_indexes(_typed(code), column=CODE_COLUMN)
     offer = await fetch_one(
         "UPDATE device_enrolment SET used_at = $2, device_id = $3"
-        " WHERE code_index = $1 AND used_at IS NULL AND expires_at > $2 RETURNING *",
-        _index(code),
+        " WHERE code_index = ANY($1) AND used_at IS NULL AND expires_at > $2 RETURNING *",
+        indexes,
         now,
         device_id,
     )
@@ -113,8 +114,9 @@ async def _enrol(actor: Actor, *, code: str, thumbprint: str, address: str) -> U
         return device_id
     known = await fetch_value(
         "SELECT d.id FROM device_enrolment e JOIN device d ON d.id = e.device_id"
-        " WHERE e.code_index = $1 AND e.expires_at > $2 AND d.key_thumbprint = $3 AND d.disabled_at IS NULL",
-        _index(code),
+        " WHERE e.code_index = ANY($1) AND e.expires_at > $2 AND d.key_thumbprint = $3"
+        " AND d.disabled_at IS NULL",
+        indexes,
         now,
         thumbprint,
     )

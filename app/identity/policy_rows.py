@@ -20,7 +20,7 @@ STAFF = (*CARING, *DESKS, *ADMINS)
 DEVICES = (KIOSK, HALL_DISPLAY, WINDOW_DISPLAY, BEDSIDE, NURSE_STATION)
 
 
-NUMBERS = ("masked_id_number", "masked_phone")
+NUMBERS = ("masked_id_number", "masked_phone", "masked_address")
 
 
 def each(roles: tuple[Role, ...], rows: Rows) -> dict[Role, Rows]:

@@ -85,6 +85,14 @@ CREATE UNLOGGED TABLE IF NOT EXISTS process_beat (
     beat_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Makes transactions that are about to write the same blind-indexed value take turns. While keys rotate one
+-- value has several indexes, of which a unique column knows one; all processes hold at least one in common.
+CREATE OR REPLACE FUNCTION jiuyi.hold_indexes(indexes text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(held.index, 0))
+    FROM (SELECT unnest(indexes) AS index ORDER BY 1) held;
+END $$;
+
 CREATE INDEX IF NOT EXISTS outbox_lane ON outbox (lane, position);
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (lane, retry_at) WHERE status = 'due';
 CREATE INDEX IF NOT EXISTS delivery_unfinished

@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     forwarded_header: str = "x-forwarded-for"  # JIUYI_FORWARDED_HEADER: the one they write, or `forwarded`
     limit_networks: str = ""  # JIUYI_LIMIT_NETWORKS: `203.0.113.0/24=20,198.51.100.7=exempt`
     anchors: Path = ROOT / "var/anchors"  # JIUYI_ANCHORS: where seals are told; best on another machine
+    suite: str = ""  # JIUYI_SUITE: aes-gcm or sm4-gcm, for new keys; empty: as before, aes-gcm at first
     allowed_origins: str = ""  # JIUYI_ALLOWED_ORIGINS: other origins whose pages may open the websocket
     log_reads: bool = False  # JIUYI_LOG_READS=1: a log line also for each read that went well
     logs_bytes: int = 10_000_000_000  # JIUYI_LOGS_BYTES: what all kept logs of JIUYI_DATA may take
@@ -78,6 +79,7 @@ def settings() -> Settings:
         trusted_proxies=env.get("JIUYI_TRUSTED_PROXIES", default.trusted_proxies),
         forwarded_header=env.get("JIUYI_FORWARDED_HEADER", default.forwarded_header),
         limit_networks=env.get("JIUYI_LIMIT_NETWORKS", default.limit_networks),
+        suite=env.get("JIUYI_SUITE", default.suite),
         allowed_origins=env.get("JIUYI_ALLOWED_ORIGINS", default.allowed_origins),
         log_reads=env.get("JIUYI_LOG_READS", "") == "1",
         logs_bytes=int(env.get("JIUYI_LOGS_BYTES", default.logs_bytes)),

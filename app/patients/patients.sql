@@ -138,19 +138,24 @@ BEGIN
     WHERE p.id_number_index = ANY(indexes);
 END $$;
 
--- Registers a person whom the actor is not related to yet. False: somebody else has the number.
+-- Registers a person whom the actor is not related to yet. False: somebody else has the number, under any
+-- of its indexes; whoever registers the same number now waits, so that there is one row for one human being
+-- also while index keys rotate.
 CREATE OR REPLACE FUNCTION jiuyi.add_person(
     new_id uuid, name text, sex text, born_on date, id_kind text, id_number text, id_number_index text,
-    no_id_reason text, phone text, phone_index text
+    id_number_indexes text[], no_id_reason text, phone text, phone_index text, address text
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+    PERFORM jiuyi.hold_indexes(add_person.id_number_indexes);
+    IF EXISTS (SELECT FROM person p WHERE p.id_number_index = ANY(add_person.id_number_indexes)) THEN
+        RETURN false;
+    END IF;
     INSERT INTO person (id, name, sex, born_on, id_kind, id_number, id_number_index, no_id_reason, phone,
-                        phone_index, created_at)
+                        phone_index, address, created_at)
     VALUES (new_id, add_person.name, add_person.sex, add_person.born_on, add_person.id_kind,
             add_person.id_number, add_person.id_number_index, add_person.no_id_reason, add_person.phone,
-            add_person.phone_index, pg_catalog.now())
-    ON CONFLICT DO NOTHING;
-    RETURN FOUND;
+            add_person.phone_index, add_person.address, pg_catalog.now());
+    RETURN true;
 END $$;
 
 CREATE OR REPLACE FUNCTION jiuyi.is_person(asked uuid) RETURNS boolean

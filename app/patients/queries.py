@@ -45,6 +45,7 @@ class BoundPerson(msgspec.Struct, frozen=True, kw_only=True):
     age: int
     masked_id_number: str | None
     masked_phone: str | None
+    masked_address: str | None
     relation: str
     guardian: bool
     proof: str
@@ -119,7 +120,8 @@ async def bound_persons(actor: Actor) -> list[BoundPerson]:
     if actor.kind is not ActorKind.ACCOUNT:
         return []
     rows = await fetch(
-        "SELECT p.id, p.name, p.sex, p.born_on, p.id_number, p.phone, b.relation, b.guardian, b.proof,"
+        "SELECT p.id, p.name, p.sex, p.born_on, p.id_number, p.phone, p.address, b.relation,"
+        " b.guardian, b.proof,"
         " jiuyi.live_scopes(b.scopes, b.read_until) AS scopes,"
         " b.valid_to, ARRAY(SELECT jiuyi.consents_missing(p.id) ORDER BY 1) AS consents_missing"
         " FROM binding b JOIN person p ON p.id = b.person_id"
@@ -138,6 +140,7 @@ async def bound_persons(actor: Actor) -> list[BoundPerson]:
             age=age_on(today, row["born_on"]),
             masked_id_number=masked(row, "id_number"),
             masked_phone=masked(row, "phone"),
+            masked_address=masked(row, "address"),
             relation=row["relation"],
             guardian=row["guardian"],
             proof=row["proof"],

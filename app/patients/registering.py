@@ -19,6 +19,7 @@ from app.patients.rules import IdNumber, PhoneAnswer, clean_name, may_lack_numbe
 from app.patients.tables import IdKind, NoIdReason, Sex
 
 NAME_LENGTH_MAX = 60
+ADDRESS_LENGTH_MAX = 200
 PHONE = re.compile(r"1[3-9]\d{9}")
 
 
@@ -47,6 +48,11 @@ class PhoneInvalid(Invalid):
     message = "手机号码不正确，请填写 11 位手机号码。"
 
 
+class AddressInvalid(Invalid):
+    code = "address_invalid"
+    message = "住址不能为空且不超过 200 个字，请填写到门牌号，或不填写。"
+
+
 class NameDisagrees(DomainError):
     code = "name_disagrees"
     message = "该身份证号码已登记，但姓名不一致，请核对姓名，或持证件到服务窗口更正。"
@@ -61,6 +67,7 @@ class PersonForm(msgspec.Struct, frozen=True, kw_only=True):
     id_number: str | None = None
     no_id_reason: NoIdReason | None = None
     phone: str | None = None
+    address: str | None = None
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +91,8 @@ async def find_or_register(actor: Actor, *, form: PersonForm) -> Registered:
         raise NameMalformed
     if form.phone is not None and not PHONE.fullmatch(form.phone):
         raise PhoneInvalid
+    if form.address is not None and not 0 < len(form.address.strip()) <= ADDRESS_LENGTH_MAX:
+        raise AddressInvalid
     known = await _checked_number(form)
     number = None if known is None else known.number
     on_file = None if number is None else await registered_as(actor, id_number=number)
@@ -126,8 +135,9 @@ async def _checked_number(form: PersonForm) -> IdNumber | None:
 
 async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) -> UUID | None:
     person_id = new_id()
+    address = form.address and form.address.strip()
     added = await fetch_value(
-        "SELECT jiuyi.add_person($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "SELECT jiuyi.add_person($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         person_id,
         name,
         str(form.sex),
@@ -135,9 +145,11 @@ async def _add(actor: Actor, form: PersonForm, name: str, number: str | None) ->
         str(IdKind.NONE if number is None else IdKind.ID_CARD),
         number and encrypt(number, context=f"person.id_number.{person_id}"),
         number and blind_index(number, column="person.id_number"),
+        number and blind_indexes(number, column="person.id_number"),
         str(form.no_id_reason) if number is None else None,
         form.phone and encrypt(form.phone, context=f"person.phone.{person_id}"),
         form.phone and blind_index(form.phone, column="person.phone"),
+        address and encrypt(address, context=f"person.address.{person_id}"),
     )
     if not added:
         return None

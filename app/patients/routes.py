@@ -32,6 +32,7 @@ class PatientAtDesk(msgspec.Struct, frozen=True, kw_only=True):
     age: int
     masked_id_number: str | None
     masked_phone: str | None
+    masked_address: str | None
     allergies: list[AllergyView]
     break_glass_until: datetime | None  # set where only a break-glass of this reader opens the person
 
@@ -63,6 +64,7 @@ async def read_person(actor: NamedDependency[Actor], person_id: FromPath[UUID]) 
         age=person.age,
         masked_id_number=numbers.masked_id_number,
         masked_phone=numbers.masked_phone,
+        masked_address=numbers.masked_address,
         allergies=await allergies_of(actor, person_id=person_id),
         break_glass_until=await open_until(actor, person_id=person_id),
     )

@@ -90,6 +90,7 @@ class Person(Table, tablename="person"):
     no_id_reason = Varchar(length=12, null=True, default=None, choices=NoIdReason)
     phone = Text(null=True, default=None)
     phone_index = Varchar(length=80, null=True, default=None, index=True)
+    address = Text(null=True, default=None)  # encrypted; nobody searches by it
     created_at = Timestamptz(default=TimestamptzNow())
 
     person_number_or_reason = Check("(id_number_index IS NULL) = (no_id_reason IS NOT NULL)")

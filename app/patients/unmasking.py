@@ -1,4 +1,4 @@
-"""A person's numbers: masked for everybody who may see the person, in plain for who says why."""
+"""A person's numbers and address: masked for everybody who may see the person, in plain for who says why."""
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
@@ -25,6 +25,7 @@ class PlainField(StrEnum):
 
     ID_NUMBER = "id_number"
     PHONE = "phone"
+    ADDRESS = "address"
 
 
 class ReasonNeeded(Invalid):
@@ -35,20 +36,26 @@ class ReasonNeeded(Invalid):
 class MaskedNumbers(msgspec.Struct, frozen=True, kw_only=True):
     masked_id_number: str | None
     masked_phone: str | None
+    masked_address: str | None
 
 
 class PlainNumbers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Only what was asked for; a number that the person has not is left out, too."""
+    """Only what was asked for; what the person has not told is left out, too."""
 
     person_id: UUID
     id_number: str | None = None
     phone: str | None = None
+    address: str | None = None
 
 
 @query
 async def masked_numbers(actor: Actor, *, person_id: UUID) -> MaskedNumbers:
     row = await _numbers(actor, person_id)
-    return MaskedNumbers(masked_id_number=masked(row, "id_number"), masked_phone=masked(row, "phone"))
+    return MaskedNumbers(
+        masked_id_number=masked(row, "id_number"),
+        masked_phone=masked(row, "phone"),
+        masked_address=masked(row, "address"),
+    )
 
 
 @action
@@ -74,7 +81,8 @@ async def plain_numbers(actor: Actor, *, person_id: UUID, fields: Collection[Pla
 async def _numbers(actor: Actor, person_id: UUID) -> asyncpg.Record:
     await require_may_see(actor, person_id=person_id)
     row = await fetch_one(
-        "SELECT id, id_number, phone FROM person WHERE id = (SELECT jiuyi.same_person($1) LIMIT 1)", person_id
+        "SELECT id, id_number, phone, address FROM person WHERE id = (SELECT jiuyi.same_person($1) LIMIT 1)",
+        person_id,
     )
     if row is None:
         raise PersonNotFound(person_id=person_id)

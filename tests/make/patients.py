@@ -33,6 +33,7 @@ def form(
     born_on: date = date(1990, 5, 6),
     number: str | None = None,
     phone: str | None = None,
+    address: str | None = None,
 ) -> PersonForm:
     MADE.update(text for text in (number, phone) if text)
     RECORDER.names.add(name)
@@ -42,6 +43,7 @@ def form(
         born_on=born_on,
         id_number=number or id_number(born_on=born_on, sex=sex),
         phone=phone,
+        address=address,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.kernel import clock
 from app.kernel.actor import Actor, system
+from app.kernel.crypto import decrypt
 from app.kernel.database import action
 from app.kernel.errors import DomainError
 from app.kernel.ids import new_id
@@ -40,7 +41,9 @@ async def refusal_of(actor: Actor, form: PersonForm, relation: Relation = Relati
 
 async def test_a_parent_binds_herself_and_her_child(db: str) -> None:
     parent = await identity.account_actor()
-    await patients.bound_person(parent, name="李小明", phone="13812345678")
+    await patients.bound_person(
+        parent, name="李小明", phone="13812345678", address=" 北京市朝阳区建国路88号 "
+    )
     child = await patients.bound_person(
         parent, name="李乐乐", relation="2", sex="1", born_on=await child_day()
     )
@@ -51,6 +54,9 @@ async def test_a_parent_binds_herself_and_her_child(db: str) -> None:
         False,
         "138****5678",
     )
+    assert mine.masked_address == "北京市朝阳区***"
+    stored = await value("SELECT address FROM person WHERE id = $1", mine.id)
+    assert decrypt(stored, context=f"person.address.{mine.id}") == "北京市朝阳区建国路88号"
     assert (hers.id, hers.guardian, hers.age) == (child, True, 6)
     assert await value("SELECT count(*) FROM event WHERE kind = 'person.bound'") == 2
 
@@ -99,6 +105,8 @@ async def test_the_same_person_bound_by_two_accounts_is_one_row(db: str) -> None
         pytest.param({"name": "  "}, "name_malformed", id="no name"),
         pytest.param({"name": "长" * 61}, "name_malformed", id="long name"),
         pytest.param({"phone": "12345"}, "phone_invalid", id="phone"),
+        pytest.param({"address": " "}, "address_invalid", id="no address"),
+        pytest.param({"address": "长" * 201}, "address_invalid", id="long address"),
     ],
 )
 async def test_a_form_that_disagrees_is_refused(db: str, changes: dict[str, object], code: str) -> None:

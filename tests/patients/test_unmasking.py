@@ -13,14 +13,14 @@ from tests.make import identity, organization, patients
 from tests.make.rows import value
 
 SYSTEM = system("test")
-NUMBER, PHONE = "11010519491231002X", "13812345678"
+NUMBER, PHONE, ADDRESS = "11010519491231002X", "13812345678", "浙江省杭州市西湖区文三路1号"
 
 
 async def asked_by(client: httpx.AsyncClient, role: str, **body: object) -> tuple[httpx.Response, UUID, UUID]:
     """The reply to a member of staff with this role who cares for the person."""
     department = await organization.department()
     person = await patients.person(
-        name="李小明", number=NUMBER, phone=PHONE, born_on=patients.date(1949, 12, 31)
+        name="李小明", number=NUMBER, phone=PHONE, address=ADDRESS, born_on=patients.date(1949, 12, 31)
     )
     staff = await organization.staff(department_id=department, role=role)
     await relate(SYSTEM, person_id=person, department_id=department, reason=CareReason.CHECK_IN)
@@ -66,6 +66,12 @@ async def test_only_what_was_asked_for_is_told(client: httpx.AsyncClient) -> Non
         "fields": ["phone"],
         "reason": "联系家属139****5678",
     }
+
+
+async def test_an_address_can_be_asked_for_too(client: httpx.AsyncClient) -> None:
+    reply, person, _ = await asked_by(client, "registrar", fields=["address"], reason="邮寄报告")
+    assert reply.json() == {"person_id": str(person), "address": ADDRESS}
+    assert "文三路" not in str(await facts())
 
 
 @pytest.mark.parametrize("role", ["pharmacist", "technician"])
@@ -121,5 +127,7 @@ async def test_by_default_staff_read_masked_numbers(client: httpx.AsyncClient) -
     reply = await client.get(f"/api/staff/v1/persons/{person}", headers=identity.bearer(token))
     assert reply.json()["masked_id_number"] == "110105********002X"
     assert reply.json()["masked_phone"] == "138****5678"
+    assert reply.json()["masked_address"] == "浙江省杭州市西湖区***"
     assert NUMBER not in reply.text
+    assert "文三路" not in reply.text
     assert PHONE not in reply.text

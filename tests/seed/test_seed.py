@@ -23,7 +23,7 @@ from app.outpatient.schedule import roll_sessions
 from app.patients.queries import find_by_id_number
 from app.patients.rules import read_id_number
 from app.seed.hospital import SEED, seed, seed_hospital
-from app.seed.people import invented_numbers, patient_rows
+from app.seed.people import invented_address, invented_numbers, patient_rows
 from app.seed.places import build_house
 from app.seed.staff import build_staff
 from tests.make.identity import CHALLENGE
@@ -109,6 +109,8 @@ async def _everybody_has_a_valid_number() -> None:
     stored = await value("SELECT id_number FROM person WHERE id = $1", row_id)
     number = decrypt(stored, context=f"person.id_number.{row_id}")
     assert await find_by_id_number(SYSTEM, id_number=number) == row_id
+    sealed = await value("SELECT address FROM person WHERE id = $1", row_id)
+    assert decrypt(sealed, context=f"person.address.{row_id}") == invented_address(number)
 
 
 async def _the_catalogs_can_be_searched() -> None:
