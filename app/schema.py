@@ -19,6 +19,9 @@ GRANTS = ROOT / "app/kernel/grants.sql"
 SQL_FILES: list[Path] = [
     ROOT / "app/kernel/ground.sql",
     ROOT / "app/traces/traces.sql",
+    ROOT / "app/traces/leaves.sql",
+    ROOT / "app/traces/seals.sql",
+    ROOT / "app/traces/versions.sql",
     ROOT / "app/identity/clients.sql",
     ROOT / "app/identity/identity.sql",
     ROOT / "app/organization/organization.sql",

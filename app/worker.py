@@ -43,6 +43,7 @@ from app.partitions import keep_partitions
 from app.patients.break_glass import tell_overdue
 from app.patients.majority import tell_majority
 from app.subscriptions import SUBSCRIPTIONS
+from app.traces.sealing import keep_sealing
 from notifications.retention import forget_old
 
 log = structlog.get_logger()
@@ -66,6 +67,7 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("partitions.keep", 3600, keep_partitions),
     ("identity.forget_nonces", 30, forget_nonces),
     ("identity.forget_tries", 60, forget_tries),
+    ("traces.seal", 1, keep_sealing),
     ("alerts.escalate", 1, escalate_overdue),
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),

@@ -47,6 +47,11 @@ REVOKE ALL ON delivery FROM jiuyi_app;
 -- Traces are written by triggers, and what was looked at by whoever showed it; nobody of ours reads them here.
 REVOKE ALL ON record_version FROM jiuyi_app, jiuyi_worker;
 REVOKE SELECT, UPDATE, DELETE ON access_log FROM jiuyi_app, jiuyi_worker;
+-- The sealer adds signed seals; their leaves only its function writes.
+REVOKE ALL ON seal, seal_leaf, anchor_state FROM jiuyi_app;
+REVOKE ALL ON seal_leaf FROM jiuyi_worker;
+REVOKE UPDATE, DELETE ON seal FROM jiuyi_worker;
+REVOKE EXECUTE ON FUNCTION jiuyi.seal_leaves(integer) FROM jiuyi_app, jiuyi_definer;
 
 -- What may not be done to a table may not be done to a month of it.
 DO $$

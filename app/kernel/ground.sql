@@ -52,6 +52,16 @@ BEGIN
 END $$;
 SELECT jiuyi.ensure_partitions('event');
 
+-- How many rows lie in a table's default partition: nobody of ours may look into a single partition.
+CREATE OR REPLACE FUNCTION jiuyi.stray_rows(partitioned text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    found_there bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM public.%I', partitioned || '_default') INTO found_there;
+    RETURN found_there;
+END $$;
+
 -- Tells one fact: the aggregate's next version, the immutable event and its place in the outbox.
 CREATE SEQUENCE IF NOT EXISTS outbox_order;
 CREATE OR REPLACE FUNCTION jiuyi.emit(

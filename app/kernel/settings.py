@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""  # JIUYI_TRUSTED_PROXIES: networks whose forwarding header is believed
     forwarded_header: str = "x-forwarded-for"  # JIUYI_FORWARDED_HEADER: the one they write, or `forwarded`
     limit_networks: str = ""  # JIUYI_LIMIT_NETWORKS: `203.0.113.0/24=20,198.51.100.7=exempt`
-    anchors: Path = ROOT / "var/anchors"  # JIUYI_ANCHORS: where seals are told; best on another machine
+    anchors: tuple[Path, ...] = (ROOT / "var/anchors",)  # JIUYI_ANCHORS: folders, separated as in PATH
     suite: str = ""  # JIUYI_SUITE: aes-gcm or sm4-gcm, for new keys; empty: as before, aes-gcm at first
     allowed_origins: str = ""  # JIUYI_ALLOWED_ORIGINS: other origins whose pages may open the websocket
     log_reads: bool = False  # JIUYI_LOG_READS=1: a log line also for each read that went well
@@ -64,7 +64,7 @@ def settings() -> Settings:
         database_url=verified_database(env.get("DATABASE_URL", default.database_url)),
         redis_url=verified_redis(env.get("REDIS_URL", default.redis_url)),
         data=data,
-        anchors=Path(env.get("JIUYI_ANCHORS") or data / "anchors").absolute(),
+        anchors=_folders(env.get("JIUYI_ANCHORS", "")) or (data / "anchors",),
         port=int(env.get("JIUYI_PORT", default.port)),
         host=env.get("JIUYI_HOST", default.host),
         tls_certificate=env.get("JIUYI_TLS_CERTIFICATE", default.tls_certificate),
@@ -86,6 +86,10 @@ def settings() -> Settings:
         metrics_networks=env.get("JIUYI_METRICS_NETWORKS", default.metrics_networks),
         metrics_token=env.get("JIUYI_METRICS_TOKEN_FILE", default.metrics_token),
     )
+
+
+def _folders(told: str) -> tuple[Path, ...]:
+    return tuple(Path(folder).absolute() for folder in told.split(os.pathsep) if folder)
 
 
 def verified_database(url: str) -> str:

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS record_version (
 CREATE TABLE IF NOT EXISTS record_version_default PARTITION OF record_version DEFAULT;
 SELECT jiuyi.ensure_partitions('record_version');
 CREATE INDEX IF NOT EXISTS record_version_row ON record_version (table_name, row_id, at, entry);
-CREATE INDEX IF NOT EXISTS record_version_xid ON record_version (xid);
+CREATE INDEX IF NOT EXISTS record_version_order ON record_version (xid, entry);
 
 -- One row for each person that a reply showed, and one without a person where it showed nobody's data.
 CREATE TABLE IF NOT EXISTS access_log (
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS access_log_default PARTITION OF access_log DEFAULT;
 SELECT jiuyi.ensure_partitions('access_log');
 CREATE INDEX IF NOT EXISTS access_log_person ON access_log (person_id, at) WHERE person_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS access_log_actor ON access_log (actor_id, at);
-CREATE INDEX IF NOT EXISTS access_log_xid ON access_log (xid);
+CREATE INDEX IF NOT EXISTS access_log_order ON access_log (xid, entry);
 
 CREATE OR REPLACE TRIGGER record_version_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON record_version
     FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
@@ -56,15 +56,18 @@ CREATE OR REPLACE TRIGGER access_log_append_only BEFORE UPDATE OR DELETE OR TRUN
     FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
 
 -- Runs as the owner: what it writes nobody of ours may write by hand. Its arguments: which
--- columns to leave out, as an array, and then the key's columns.
+-- columns to leave out, as an array, and then the key's columns. A body is written the same in every
+-- session, whatever its time zone.
 CREATE OR REPLACE FUNCTION jiuyi.keep_version() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET TimeZone = 'UTC' SET IntervalStyle = 'iso_8601' SET bytea_output = 'hex' AS $$
 BEGIN
     INSERT INTO record_version (table_name, row_id, op, body, actor_kind, actor_id, channel, request_id,
                                 reason, db_user)
     SELECT TG_TABLE_NAME,
-           (SELECT string_agg(body ->> key, ':' ORDER BY place)
-            FROM unnest(TG_ARGV[1:]) WITH ORDINALITY AS argument(key, place)),
+           CASE TG_NARGS WHEN 2 THEN body ->> TG_ARGV[1]
+           ELSE (SELECT string_agg(body ->> key, ':' ORDER BY place)
+                 FROM unnest(TG_ARGV[1:]) WITH ORDINALITY AS argument(key, place)) END,
            left(TG_OP, 1)::"char", body - TG_ARGV[0]::text[],
            coalesce(nullif(current_setting('app.actor_kind', true), ''), 'database'),
            nullif(current_setting('app.actor_id', true), '')::uuid,
@@ -77,11 +80,12 @@ BEGIN
 END $$;
 
 -- From now on the table's history is kept, without its secrets. A statement costs one more, however many
--- rows it touches.
-CREATE OR REPLACE FUNCTION jiuyi.keep_versions(kept text, secrets text[] DEFAULT '{}') RETURNS void LANGUAGE plpgsql AS $$
+-- rows it touches. What the table holds before its history begins is its first version.
+CREATE OR REPLACE FUNCTION jiuyi.keep_versions(kept text, secrets text[] DEFAULT '{}') RETURNS void
+LANGUAGE plpgsql SET TimeZone = 'UTC' SET IntervalStyle = 'iso_8601' SET bytea_output = 'hex' AS $$
 DECLARE
-    keys text := (
-        SELECT string_agg(quote_literal(attname), ', ' ORDER BY array_position(indkey::int2[], attnum))
+    keys text[] := (
+        SELECT array_agg(attname::text ORDER BY array_position(indkey::int2[], attnum))
         FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
         WHERE indrelid = format('public.%I', kept)::regclass AND indisprimary);
     change record;
@@ -90,8 +94,15 @@ BEGIN
         EXECUTE format('DROP TRIGGER IF EXISTS %I ON public.%I', 'kept_' || lower(change.op), kept);
         EXECUTE format('CREATE TRIGGER %I AFTER %s ON public.%I REFERENCING %s TABLE AS changed'
             ' FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.keep_version(%L, %s)',
-            'kept_' || lower(change.op), change.op, kept, change.side, secrets, keys);
+            'kept_' || lower(change.op), change.op, kept, change.side, secrets,
+            (SELECT string_agg(quote_literal(key), ', ') FROM unnest(keys) AS key));
     END LOOP;
+    IF NOT EXISTS (SELECT FROM record_version WHERE table_name = kept) THEN
+        EXECUTE format('INSERT INTO record_version (table_name, row_id, op, body, actor_kind, channel,'
+            ' request_id, reason, db_user) SELECT %L, concat_ws('':'', %s), ''I'', to_jsonb(t) - %L::text[],'
+            ' ''system'', ''migrate'', '''', '''', session_user FROM public.%I t',
+            kept, (SELECT string_agg(format('t.%I', key), ', ') FROM unnest(keys) AS key), secrets, kept);
+    END IF;
 END $$;
 
 -- The ground's own tables; each context says the same of its tables beside them.

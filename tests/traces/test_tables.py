@@ -11,8 +11,8 @@ NOT_KEPT = {
          "client_assertion", "pushed_request", "bedside_tries", "rt_ticket"), SHORT),
     **dict.fromkeys(
         ("outbox", "event_head", "delivery", "job", "idempotency", "sql_file", "migration", "rt_stream",
-         "rt_event", "rt_cursor"), RUNS),
-    **dict.fromkeys(("event", "record_version", "access_log"), OWN),
+         "rt_event", "rt_cursor", "anchor_state"), RUNS),
+    **dict.fromkeys(("event", "record_version", "access_log", "seal", "seal_leaf"), OWN),
     "timeline_entry": "a projection of events, made anew from them",
 }  # fmt: skip
 

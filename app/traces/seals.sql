@@ -1,0 +1,116 @@
+-- Seals: a signed chain over committed entries of both traces. What was sealed cannot be changed unseen.
+
+CREATE TABLE IF NOT EXISTS seal (
+    no bigint PRIMARY KEY CHECK (no > 0),
+    at timestamptz NOT NULL,
+    entries integer NOT NULL CHECK (entries >= 0),
+    previous bytea NOT NULL CHECK (octet_length(previous) = 32),  -- the root before; zeros for the first
+    root bytea NOT NULL CHECK (octet_length(root) = 32),
+    cluster text NOT NULL,  -- the server that counted the transactions below
+    horizon xid8 NOT NULL,  -- every entry up to here, by transaction and then by number, has its seal
+    horizon_entry bigint NOT NULL,
+    key_id text NOT NULL,
+    signature bytea NOT NULL
+);
+
+-- One row for each sealed entry; `at` is the entry's, so that a month goes with its month.
+CREATE TABLE IF NOT EXISTS seal_leaf (
+    seal_no bigint NOT NULL,
+    place integer NOT NULL,
+    source text NOT NULL CHECK (source IN ('record_version', 'access_log')),
+    entry bigint NOT NULL,
+    at timestamptz NOT NULL,
+    digest bytea NOT NULL CHECK (octet_length(digest) = 32),
+    PRIMARY KEY (entry, at)
+) PARTITION BY RANGE (at);
+CREATE TABLE IF NOT EXISTS seal_leaf_default PARTITION OF seal_leaf DEFAULT;
+SELECT jiuyi.ensure_partitions('seal_leaf');
+CREATE INDEX IF NOT EXISTS seal_leaf_order ON seal_leaf (seal_no, place);
+
+-- How far each folder of anchors was told, and what ails it. No evidence, only for who looks after it.
+CREATE TABLE IF NOT EXISTS anchor_state (
+    folder text PRIMARY KEY,
+    told bigint NOT NULL,
+    ails text NOT NULL,  -- empty: nothing
+    since timestamptz NOT NULL
+);
+
+CREATE OR REPLACE TRIGGER seal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seal
+    FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
+CREATE OR REPLACE TRIGGER seal_leaf_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seal_leaf
+    FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
+
+-- Gives the next committed entries, at most so many, their leaves, and returns what their seal is to say;
+-- no row where there is nothing to seal. Runs as the owner: nobody of ours reads or writes these tables.
+--
+-- A transaction below the oldest open one has ended: its entries are all visible or will never be. So a
+-- long transaction delays, and loses nothing. A server that was made from a copy counts its transactions
+-- anew, and everything without a leaf is taken, whatever its number, until nothing is left.
+CREATE OR REPLACE FUNCTION jiuyi.seal_leaves(most integer) RETURNS TABLE (
+    no bigint, at timestamptz, entries integer, previous bytea, cluster text, horizon text,
+    horizon_entry bigint, digests bytea
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    here text := (SELECT system_identifier::text FROM pg_control_system());
+    edge xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    above xid8 := '0';
+    above_entry bigint := 0;
+    below xid8 := '18446744073709551615';
+    last seal;
+    found_here record;
+BEGIN
+    SELECT * INTO last FROM seal ORDER BY no DESC LIMIT 1;
+    IF last.cluster = here THEN
+        above := last.horizon;
+        above_entry := last.horizon_entry;
+        below := edge;
+    END IF;
+    WITH waiting AS (
+        (SELECT 'record_version' AS source, entry, at, xid, jiuyi.leaf_digest(kept) AS digest
+         FROM record_version kept
+         WHERE (xid, entry) > (above, above_entry) AND xid < below
+         AND NOT EXISTS (SELECT FROM seal_leaf l WHERE l.entry = kept.entry AND l.at = kept.at)
+         ORDER BY xid, entry LIMIT most)
+        UNION ALL
+        (SELECT 'access_log', entry, at, xid, jiuyi.leaf_digest(kept)
+         FROM access_log kept
+         WHERE (xid, entry) > (above, above_entry) AND xid < below
+         AND NOT EXISTS (SELECT FROM seal_leaf l WHERE l.entry = kept.entry AND l.at = kept.at)
+         ORDER BY xid, entry LIMIT most)
+    ), taken AS (
+        SELECT *, (row_number() OVER (ORDER BY xid, entry))::integer AS place
+        FROM (SELECT * FROM waiting ORDER BY xid, entry LIMIT most) AS first
+    ), sealed AS (
+        INSERT INTO seal_leaf (seal_no, place, source, entry, at, digest)
+        SELECT coalesce(last.no, 0) + 1, place, source, entry, at, digest FROM taken
+    )
+    SELECT count(*)::integer AS entries,
+           coalesce(string_agg(digest, ''::bytea ORDER BY place), '') AS digests,
+           (SELECT xid FROM taken ORDER BY place DESC LIMIT 1) AS xid,
+           (SELECT entry FROM taken ORDER BY place DESC LIMIT 1) AS entry
+    INTO found_here FROM taken;
+    IF found_here.entries = 0 AND last.cluster = here THEN
+        RETURN;
+    END IF;
+    no := coalesce(last.no, 0) + 1;
+    at := greatest(clock_timestamp(), last.at);
+    entries := found_here.entries;
+    previous := coalesce(last.root, decode(repeat('00', 32), 'hex'));
+    digests := found_here.digests;
+    -- A full batch leaves more behind it. What a copy brought along stays in no order until all is taken.
+    IF entries < most THEN
+        cluster := here;
+        horizon := edge::text;
+        horizon_entry := 0;
+    ELSIF last.cluster = here THEN
+        cluster := here;
+        horizon := found_here.xid::text;
+        horizon_entry := found_here.entry;
+    ELSE
+        cluster := coalesce(last.cluster, '');
+        horizon := coalesce(last.horizon, '0')::text;
+        horizon_entry := coalesce(last.horizon_entry, 0);
+    END IF;
+    RETURN NEXT;
+END $$;
