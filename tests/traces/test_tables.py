@@ -10,8 +10,8 @@ NOT_KEPT = {
         ("used_challenge", "login_request", "enrolment_try", "proof_nonce", "auth_code", "refresh_token",
          "client_assertion", "pushed_request", "bedside_tries", "rt_ticket"), SHORT),
     **dict.fromkeys(
-        ("outbox", "event_head", "delivery", "job", "idempotency", "sql_file", "migration", "rt_stream",
-         "rt_event", "rt_cursor", "anchor_state"), RUNS),
+        ("outbox", "event_head", "delivery", "job", "idempotency", "sql_file", "migration", "process_beat",
+         "rt_stream", "rt_event", "rt_cursor", "anchor_state"), RUNS),
     **dict.fromkeys(("event", "record_version", "access_log", "seal", "seal_leaf"), OWN),
     "timeline_entry": "a projection of events, made anew from them",
 }  # fmt: skip
