@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from app.kernel.crypto import keys_folder
 from app.kernel.settings import settings
-from app.traces.chain import FIRST_PREVIOUS, Seal, key_id_of, public_keys, root_of, seal_key, sign
+from app.traces.chain import FIRST_PREVIOUS, Seal, key_id_of, root_of, seal_key, sign
 from app.traces.findings import Report
 from app.traces.sealing import COLUMNS, keep_sealing, seal_of
 from app.traces.verifying import verify
@@ -36,7 +36,8 @@ ACCESS = (
 
 
 def our_keys() -> dict[str, Ed25519PublicKey]:
-    return public_keys([keys_folder() / "seal_key.pem"])
+    key = our_private_key().public_key()
+    return {key_id_of(key): key}
 
 
 async def forger(dsn: str) -> asyncpg.Connection:
