@@ -24,6 +24,7 @@ from app.patients import glass_routes as break_glass
 from app.patients import routes as patients
 from app.pharmacy import routes as pharmacy
 from app.queueing import routes as queueing
+from app.traces import record_routes as records
 from bedside_terminal import routes as bedside
 from guide_kiosk import visits as kiosk
 from mini_program_api import (
@@ -61,6 +62,7 @@ STAFF: list[ControllerRouterHandler] = [
     break_glass.router,
     pharmacy.router,
     queueing.router,
+    records.router,
     staff_login.router,
     login_routes.router,
 ]

@@ -142,13 +142,15 @@ def running_hospital(
 
 
 @pytest.fixture(scope="module")
-def database_url(servers: tuple[str, str], template: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database of this module's own, cloned from the template."""
+def database_url(
+    servers: tuple[str, str], template: str, data_folder: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """A database of this module's own, cloned from the template; its seals have anchors of their own."""
     suffix = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:10]
     dsn = clone(servers[0], template, suffix)
-    _fresh_settings(DATABASE_URL=dsn)
+    _fresh_settings(DATABASE_URL=dsn, JIUYI_ANCHORS=str(data_folder / "anchors" / suffix))
     yield dsn
-    _fresh_settings(DATABASE_URL=servers[0])
+    _fresh_settings(DATABASE_URL=servers[0], JIUYI_ANCHORS="")
     RECORDER.planting = False  # what was planted on purpose is known by now
     with contextlib.suppress(asyncpg.PostgresError):  # a test may have taken the tables away
         asyncio.run(look_at_database(RECORDER, dsn))

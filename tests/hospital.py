@@ -65,6 +65,7 @@ def run_hospital(*, database_url: str, redis_url: str, data: Path) -> Iterator[R
     # The suite's own settings are in our environment, too: what this hospital is made of comes last.
     variables = environment.for_children(config, run) | {
         "JIUYI_DEMO": "1",
+        "JIUYI_ANCHORS": str(data / "anchors"),
         "JIUYI_SIMULATORS": str(data / "simulators"),
     }
     wanted = plan.hospital(demo=True)

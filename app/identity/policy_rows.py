@@ -116,6 +116,7 @@ STRANGERS = [
     *permit("break_glass.open", each(CLINICAL, CARE)),
     *permit("break_glass.list", {AUDIT_ADMIN: ALL, SECURITY_ADMIN: ALL}),
     *permit("break_glass.review", {AUDIT_ADMIN: ALL}),
+    *permit("audit.read_record", {AUDIT_ADMIN: ALL}),
 ]
 
 QUEUES = [

@@ -3,6 +3,7 @@
 A folder holds `seals-YYYYMM.jsonl`, by the seals' own months, and the public keys. Lines are only added.
 """
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.traces.chain import Line, Restored, Seal, key_id_of, public_pem
 
 FILES = "seals-*.jsonl"
+LOCK_FILE = ".lock"
 TAIL_BYTES = 65_536  # more than the longest line
 
 
@@ -51,8 +53,16 @@ def parsed(raw: bytes) -> Line | None:
 
 
 def tell(folder: Path, lines: Iterable[Line], key: Ed25519PrivateKey) -> None:
-    """Append these lines and see them on the disk. Raises OSError."""
+    """Append these lines and see them on the disk, unless another teller was faster. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        last = last_line(folder)
+        told = last.no if last is not None else 0
+        _tell(folder, [line for line in lines if isinstance(line, Restored) or line.no > told], key)
+
+
+def _tell(folder: Path, lines: Iterable[Line], key: Ed25519PrivateKey) -> None:
     public = folder / f"seal-{key_id_of(key.public_key())}.pub.pem"
     if not public.exists():
         public.write_bytes(public_pem(key))

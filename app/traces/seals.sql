@@ -40,11 +40,20 @@ CREATE OR REPLACE TRIGGER seal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE O
 CREATE OR REPLACE TRIGGER seal_leaf_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seal_leaf
     FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
 
+CREATE OR REPLACE FUNCTION jiuyi.oldest_open_transaction(moment pg_snapshot) RETURNS xid8 LANGUAGE sql AS $$
+    SELECT coalesce((
+        SELECT open FROM pg_snapshot_xip(moment) open WHERE NOT EXISTS (
+            SELECT FROM pg_stat_activity elsewhere WHERE elsewhere.backend_xid = open::xid AND elsewhere.datid
+                <> (SELECT oid FROM pg_database WHERE datname = current_database()))
+        ORDER BY open LIMIT 1), pg_snapshot_xmax(moment))
+$$;
+
 -- Gives the next committed entries, at most so many, their leaves, and returns what their seal is to say;
 -- no row where there is nothing to seal. Runs as the owner: nobody of ours reads or writes these tables.
 --
 -- A transaction below the oldest open one has ended: its entries are all visible or will never be. So a
--- long transaction delays, and loses nothing. A server that was made from a copy counts its transactions
+-- long transaction delays, and loses nothing. One of another database never writes here, and delays
+-- nobody, where the owner may see that it is one. A server that was made from a copy counts its transactions
 -- anew, and everything without a leaf is taken, whatever its number, until nothing is left.
 CREATE OR REPLACE FUNCTION jiuyi.seal_leaves(most integer) RETURNS TABLE (
     no bigint, at timestamptz, entries integer, previous bytea, cluster text, horizon text,
@@ -53,7 +62,7 @@ CREATE OR REPLACE FUNCTION jiuyi.seal_leaves(most integer) RETURNS TABLE (
 #variable_conflict use_column
 DECLARE
     here text := (SELECT system_identifier::text FROM pg_control_system());
-    edge xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    edge xid8 := jiuyi.oldest_open_transaction(pg_current_snapshot());
     above xid8 := '0';
     above_entry bigint := 0;
     below xid8 := '18446744073709551615';

@@ -54,6 +54,8 @@ def word(route: str, name: str, who: str, about: World) -> str:
 WORDS: dict[tuple[str, str], Callable[[World], str]] = {
     ("GET /prices/{kind:str}", "kind"): lambda about: "consultation",
     ("GET /windows/{kind:str}", "kind"): lambda about: "pharmacy",
+    ("GET /audit/records/{table:str}/{record_id:str}", "table"): lambda about: "person",
+    ("GET /audit/records/{table:str}/{record_id:str}", "record_id"): lambda about: about.ids["person_id"],
     ("", "file_path"): lambda about: "none.js",
     ("", "path"): lambda about: "none",
     ("", "barcode"): lambda about: about.said["barcode"],
