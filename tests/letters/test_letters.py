@@ -135,11 +135,11 @@ async def test_failures_are_listed_without_what_they_were_about(admin: Admin, ho
     )
     for item in shown.values():
         assert "ValueError" in item["last_error"]
-        assert "138****5678" in item["last_error"]
-        assert not {"李", "13812345678"} & {part for part in ("李", "13812345678") if part in str(item)}
+        assert [part for part in ("李", "1381", "5678") if part in item["last_error"]] == []
         assert 0 <= item["age_seconds"] < 60
     stored = await value("SELECT last_error FROM job WHERE id = $1", UUID(job))
     assert "李小明" in stored, "positive control: the name was there to be shown"
+    assert "13812345678" not in stored
 
 
 async def test_the_list_is_filtered_and_paged(admin: Admin, house: House) -> None:

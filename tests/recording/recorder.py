@@ -63,6 +63,11 @@ class Recorder:
         if self.file is not None and (hits or sum(self.seen.values()) % SAVE_EVERY == 1):
             self.save()
 
+    def learn(self, name: str) -> None:
+        """A patient's name; one character is also a word."""
+        if len(name) > 1:
+            self.names.add(name)
+
     def _names_in(self, raw: bytes) -> list[str]:
         text = raw.decode(errors="replace")
         if "\\u" in text:

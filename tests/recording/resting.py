@@ -62,7 +62,8 @@ async def learn_names(recorder: Recorder, dsn: str) -> None:
         async with connection.transaction():
             await connection.execute("SELECT set_config('app.actor_kind', 'system', true)")
             rows = await connection.fetch("SELECT name FROM person EXCEPT SELECT name FROM staff")
-            recorder.names |= {row["name"] for row in rows if len(row["name"]) > 1}
+            for row in rows:
+                recorder.learn(row["name"])
     finally:
         await connection.close()
 
