@@ -1,6 +1,7 @@
 """What stays behind: rows of a test's database, keys of Redis, and log files of child processes."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +35,32 @@ def question(tables: list[str]) -> str:
     )
 
 
-async def look_at_rows(recorder: Recorder, connection: Any) -> None:
+# What this transaction has written to; of partitioned tables, which months.
+TOUCHED = "SELECT relname::text FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd > 0"
+ALL = (
+    "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    " AND relkind IN ('r', 'p') AND NOT relispartition"
+)
+MONTH = re.compile(r"_(\d{6}|default)$")
+
+
+async def look_at_rows(recorder: Recorder, connection: Any, *, of: str = TOUCHED) -> None:
     """Inside a transaction whose end forgets the settings."""
+    tables = [row[0] for row in await connection.fetch(of) if MONTH.sub("", row[0]) in TABLES]
+    if not tables:
+        return
     await connection.execute("RESET ROLE; SELECT set_config('app.actor_kind', 'system', true)")
-    there = await connection.fetch(
-        "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass('public.' || name) IS NOT NULL", TABLES
-    )
-    for table, rows, suspects in await connection.fetch(question([row["name"] for row in there]), LOOSE):
+    for table, rows, suspects in await connection.fetch(question(tables), LOOSE):
         recorder.look(Place.EVENTS, table, b"", count=rows)
         for line in suspects or ():
-            recorder.look(Place.EVENTS, table, line.encode(), count=0)
+            recorder.look(Place.EVENTS, MONTH.sub("", table), line.encode(), count=0)
 
 
 async def look_at_database(recorder: Recorder, dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
-            await look_at_rows(recorder, connection)
+            await look_at_rows(recorder, connection, of=ALL)
     finally:
         await connection.close()
 
