@@ -45,6 +45,7 @@ class Recorder:
         self.seen: Counter[str] = Counter()
         self.leaks: list[Leak] = []
         self.names: set[str] = set()  # of patients
+        self.logs: set[Path] = set()  # files of child processes, to be read when all is over
         self.file = file
         self.planting = False  # this test shows that a leak is found
         self.planted: set[int] = set()  # what such tests have left behind

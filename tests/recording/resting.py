@@ -66,12 +66,15 @@ async def look_at_database(recorder: Recorder, dsn: str) -> None:
 
 
 async def learn_names(recorder: Recorder, dsn: str) -> None:
-    """Of the seeded patients; who shares a name with one of the staff is not told apart."""
+    """Of the seeded patients; whose name stands in one of the staff's is not told apart."""
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
             await connection.execute("SELECT set_config('app.actor_kind', 'system', true)")
-            rows = await connection.fetch("SELECT name FROM person EXCEPT SELECT name FROM staff")
+            rows = await connection.fetch(
+                "SELECT name FROM person p"
+                " WHERE NOT EXISTS (SELECT FROM staff s WHERE strpos(s.name, p.name) > 0)"
+            )
             for row in rows:
                 recorder.learn(row["name"])
     finally:
@@ -104,11 +107,23 @@ def _behind(client: Any, key: bytes) -> bytes:
 
 
 def look_at_logs(recorder: Recorder, folder: Path) -> None:
-    """Every line that a child process of the hospital has written."""
+    """Every line that the child processes of a hospital have written."""
     for path in sorted(folder.glob("*.log")):
         if path.name not in OUTSIDE_LOGS:
-            for line in path.read_bytes().splitlines():
-                recorder.look(Place.LOGS, path.name, line)
+            look_at_log(recorder, path)
+
+
+def look_at_log(recorder: Recorder, path: Path) -> None:
+    for line in path.read_bytes().splitlines():
+        recorder.look(Place.LOGS, path.name, line)
+
+
+def look_at_the_rest(recorder: Recorder, redis_url: str) -> None:
+    """At the end of the run, while its servers still live."""
+    look_at_redis(recorder, redis_url)
+    for path in sorted(recorder.logs):
+        if path.exists():
+            look_at_log(recorder, path)
 
 
 def recorded(task: Task) -> Task:
