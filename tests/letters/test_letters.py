@@ -14,7 +14,7 @@ from app.kernel.database import action, fetch
 from app.kernel.events import Event, Lane, Subscription, emit, fact
 from app.kernel.ids import new_id
 from app.kernel.jobs import JobRun, claim, enqueue, run_job
-from app.kernel.relay import Relay
+from app.kernel.relay import Relay, due_deliveries
 from app.letters.rules import REASON_LENGTH_MIN, RETRY_ALL_MAX, STUCK_SECONDS
 from tests.make import identity
 from tests.make.rows import value
@@ -237,8 +237,8 @@ async def test_a_failing_fact_holds_up_later_ones_and_a_dead_one_is_overtaken(
     (failing,) = await admin.items(status="failing")
     assert (failing["status"], failing["waiting_behind"], failing["gone_ahead"]) == ("due", 2, 0)
     await value("UPDATE delivery SET retry_at = now()")
-    house.broken = True
-    await house.relay.deliver(UUID(failing["id"]))
+    (due,) = await due_deliveries(TEST, lane=Lane.LIVE)
+    await house.relay.deliver(due)
     house.broken = False
     await house.turn()
     (dead,) = await admin.items()
