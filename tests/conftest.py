@@ -23,7 +23,7 @@ from app.kernel.settings import settings
 from tests.hospital import RunningHospital, run_hospital
 from tests.make.proofs import Signing
 from tests.recording.recorder import RECORDER
-from tests.recording.resting import look_at_database, look_at_redis, look_at_rows
+from tests.recording.resting import look_at_database, look_at_rows, look_at_the_rest
 from tests.recording.run import (
     pytest_runtest_setup,
     pytest_runtest_teardown,
@@ -69,19 +69,22 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def servers(data_folder: Path) -> Iterator[tuple[str, str]]:
-    """(database URL, Redis URL): the given servers, or embedded ones for this run."""
+    """(database URL, Redis URL): the given servers, or embedded ones for this run.
+
+    What they and the children that used them leave behind is looked at when all is over.
+    """
     given = (os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
     if all(given):
         _fresh_settings(DATABASE_URL=given[0], REDIS_URL=given[1])
         yield given
-        look_at_redis(RECORDER, given[1])
+        look_at_the_rest(RECORDER, given[1])
         return
     from app.launch.embedded import embedded_servers
 
     with embedded_servers(data_folder, durable=False) as (database_url, redis_url):
         _fresh_settings(DATABASE_URL=database_url, REDIS_URL=redis_url)
         yield database_url, redis_url
-        look_at_redis(RECORDER, redis_url)
+        look_at_the_rest(RECORDER, redis_url)
 
 
 def _named(dsn: str, name: str) -> str:

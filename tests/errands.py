@@ -22,6 +22,7 @@ from app.kernel.jobs import JobRun, enqueue, fence
 from app.kernel.relay import Relay
 from app.kernel.settings import ROOT, settings
 from app.launch.processes import Child, open_log, spawn, wait_while
+from tests.recording.recorder import RECORDER
 
 READY_SECONDS_MAX = 40.0
 TEST = system("test")
@@ -86,6 +87,7 @@ def start_worker(log: Path, *argv: str) -> Child:
     """A worker that is ready; this module's, unless `argv` names another program."""
     words = argv or (sys.executable, "-m", "tests.errands")
     said = log.stat().st_size if log.exists() else 0
+    RECORDER.logs.add(log)
     with open_log(log) as output:
         child = spawn("worker", words, env=dict(os.environ), log=output, cwd=ROOT)
     wait_while(lambda: child.alive() and b"worker_ready" not in log.read_bytes()[said:], READY_SECONDS_MAX)

@@ -1,5 +1,6 @@
 """Refusals that somebody can expect. Anything else that is raised is a bug and must be loud."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -74,3 +75,14 @@ class OutcomeUnknown(DomainError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     message = "结果暂时无法确认，请不要重复提交新的操作，稍后用原页面重试即可。"
     retry_after_s = 2
+
+
+STORED_LENGTH_MAX = 2000
+# Ten digits and more are somebody's number more often than anything that helps to find the fault. Ids are
+# written with letters and hyphens, and stay.
+LONG_NUMBER = re.compile(r"(?<![0-9A-Fa-f-])\d(?:[ -]?\d){9,}[Xx]?(?![0-9A-Fa-f-])")
+
+
+def storable(error: BaseException) -> str:
+    """An unexpected error as it may be stored: its class and text, without the long numbers in it."""
+    return LONG_NUMBER.sub("…", repr(error))[:STORED_LENGTH_MAX]

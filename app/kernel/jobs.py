@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars
 
 from app.kernel.actor import Actor, caused_by, system
 from app.kernel.database import action, after_commit, fetch, fetch_one, fetch_value
-from app.kernel.errors import Unavailable
+from app.kernel.errors import Unavailable, storable
 from app.kernel.hints import wake
 from app.kernel.ids import new_id
 from app.kernel.tables import JOB_FLOW, JobStatus
@@ -132,11 +132,11 @@ async def retry(actor: Actor, *, run: JobRun, error: str, seconds: float | None 
     """Hand the job back. Without `seconds` it was a failure, counted towards the last attempt."""
     await fence(run)
     if seconds is None and run.attempts >= ATTEMPTS_MAX:
-        await JOB_FLOW.move(run.id, JobStatus.DEAD, last_error=error[:2000])
+        await JOB_FLOW.move(run.id, JobStatus.DEAD, last_error=error)
         log.error("job_dead", job_id=str(run.id), kind=run.kind)
         return
     pause = min(2.0**run.attempts, BACKOFF_SECONDS_MAX) if seconds is None else seconds
-    await JOB_FLOW.move(run.id, JobStatus.DUE, last_error=error[:2000])
+    await JOB_FLOW.move(run.id, JobStatus.DUE, last_error=error)
     await fetch(
         "UPDATE job SET run_at = now() + $2 * interval '1 second', leased_until = NULL,"
         " attempts = attempts - $3 WHERE id = $1",
@@ -182,7 +182,7 @@ async def _run(actor: Actor, run: JobRun, handlers: dict[str, JobHandler]) -> st
     except Exception as error:
         # The worker's outermost loop: an effect may fail in any way, and must be tried again.
         log.warning("job_failed", exc_info=True)
-        await _hand_back(actor, run, error=repr(error), seconds=None)
+        await _hand_back(actor, run, error=storable(error), seconds=None)
         return "failed"
     return "done"
 

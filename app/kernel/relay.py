@@ -11,6 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from app.kernel.actor import Actor, caused_by, system
 from app.kernel.database import action, execute_many, fetch, fetch_one, fetch_value
+from app.kernel.errors import storable
 from app.kernel.events import Event, Lane, Subscription, read_fact
 from app.kernel.ids import new_id
 from app.kernel.tables import DELIVERY_FLOW, DeliveryStatus
@@ -66,7 +67,7 @@ class Relay:
             except Exception as error:
                 # The relay's outermost loop: a subscriber may raise anything, and the others must go on.
                 log.warning("delivery_failed", exc_info=True)
-                is_dead = await note_failure(actor, delivery_id=due.id, error=repr(error))
+                is_dead = await note_failure(actor, delivery_id=due.id, error=storable(error))
                 DELIVERIES.labels(due.subscriber, "dead" if is_dead else "failed").inc()
                 return False
             if done:
@@ -157,7 +158,7 @@ async def run_delivery(actor: Actor, *, delivery_id: UUID, relay: Relay) -> bool
 async def note_failure(actor: Actor, *, delivery_id: UUID, error: str) -> bool:
     """Count the failure and try later, ever more slowly. True after the last: a person must look now."""
     row = await fetch_one(
-        "UPDATE delivery SET attempts = attempts + 1, last_error = left($2, 2000),"
+        "UPDATE delivery SET attempts = attempts + 1, last_error = $2,"
         " retry_at = now() + least(power(2, attempts), $3) * interval '1 second'"
         " WHERE id = $1 AND status = 'due' RETURNING attempts",
         delivery_id,

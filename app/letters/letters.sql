@@ -43,7 +43,7 @@ CREATE OR REPLACE FUNCTION jiuyi.letters(
         UNION ALL
         -- Of a job's arguments only an id is shown: what the effect is about.
         (SELECT j.id, 'job', j.status::text, j.kind::text, '', '', coalesce(about.aggregate, ''), about.id,
-                j.created_at, j.attempts, j.last_error, coalesce(to_jsonb(j) ->> 'request_id', ''), NULL
+                j.created_at, j.attempts, j.last_error, j.request_id::text, NULL
          FROM jobs j LEFT JOIN LATERAL (
              SELECT left(key, -3) AS aggregate, value::uuid AS id FROM jsonb_each_text(j.arguments)
              WHERE key LIKE '%\_id' AND value ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'

@@ -14,7 +14,7 @@ from app.kernel.database import action, fetch
 from app.kernel.events import Event, Lane, Subscription, emit, fact
 from app.kernel.ids import new_id
 from app.kernel.jobs import JobRun, claim, enqueue, run_job
-from app.kernel.relay import Relay
+from app.kernel.relay import Relay, due_deliveries
 from app.letters.rules import REASON_LENGTH_MIN, RETRY_ALL_MAX, STUCK_SECONDS
 from tests.make import identity
 from tests.make.rows import value
@@ -135,11 +135,11 @@ async def test_failures_are_listed_without_what_they_were_about(admin: Admin, ho
     )
     for item in shown.values():
         assert "ValueError" in item["last_error"]
-        assert "138****5678" in item["last_error"]
-        assert not {"李", "13812345678"} & {part for part in ("李", "13812345678") if part in str(item)}
+        assert [part for part in ("李", "1381", "5678") if part in item["last_error"]] == []
         assert 0 <= item["age_seconds"] < 60
     stored = await value("SELECT last_error FROM job WHERE id = $1", UUID(job))
     assert "李小明" in stored, "positive control: the name was there to be shown"
+    assert "13812345678" not in stored
 
 
 async def test_the_list_is_filtered_and_paged(admin: Admin, house: House) -> None:
@@ -237,8 +237,8 @@ async def test_a_failing_fact_holds_up_later_ones_and_a_dead_one_is_overtaken(
     (failing,) = await admin.items(status="failing")
     assert (failing["status"], failing["waiting_behind"], failing["gone_ahead"]) == ("due", 2, 0)
     await value("UPDATE delivery SET retry_at = now()")
-    house.broken = True
-    await house.relay.deliver(UUID(failing["id"]))
+    (due,) = await due_deliveries(TEST, lane=Lane.LIVE)
+    await house.relay.deliver(due)
     house.broken = False
     await house.turn()
     (dead,) = await admin.items()

@@ -36,7 +36,7 @@ def form(
     address: str | None = None,
 ) -> PersonForm:
     MADE.update(text for text in (number, phone) if text)
-    RECORDER.names.add(name)
+    RECORDER.learn(name)
     return PersonForm(
         name=name,
         sex=Sex(sex),

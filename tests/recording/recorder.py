@@ -45,6 +45,7 @@ class Recorder:
         self.seen: Counter[str] = Counter()
         self.leaks: list[Leak] = []
         self.names: set[str] = set()  # of patients
+        self.logs: set[Path] = set()  # files of child processes, to be read when all is over
         self.file = file
         self.planting = False  # this test shows that a leak is found
         self.planted: set[int] = set()  # what such tests have left behind
@@ -62,6 +63,11 @@ class Recorder:
                 self._keep(place, where, hit)
         if self.file is not None and (hits or sum(self.seen.values()) % SAVE_EVERY == 1):
             self.save()
+
+    def learn(self, name: str) -> None:
+        """A patient's name; one character is also a word."""
+        if len(name) > 1:
+            self.names.add(name)
 
     def _names_in(self, raw: bytes) -> list[str]:
         text = raw.decode(errors="replace")

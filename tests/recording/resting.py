@@ -1,6 +1,7 @@
 """What stays behind: rows of a test's database, keys of Redis, and log files of child processes."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,35 +35,48 @@ def question(tables: list[str]) -> str:
     )
 
 
-async def look_at_rows(recorder: Recorder, connection: Any) -> None:
+# What this transaction has written to; of partitioned tables, which months.
+TOUCHED = "SELECT relname::text FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd > 0"
+ALL = (
+    "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    " AND relkind IN ('r', 'p') AND NOT relispartition"
+)
+MONTH = re.compile(r"_(\d{6}|default)$")
+
+
+async def look_at_rows(recorder: Recorder, connection: Any, *, of: str = TOUCHED) -> None:
     """Inside a transaction whose end forgets the settings."""
+    tables = [row[0] for row in await connection.fetch(of) if MONTH.sub("", row[0]) in TABLES]
+    if not tables:
+        return
     await connection.execute("RESET ROLE; SELECT set_config('app.actor_kind', 'system', true)")
-    there = await connection.fetch(
-        "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass('public.' || name) IS NOT NULL", TABLES
-    )
-    for table, rows, suspects in await connection.fetch(question([row["name"] for row in there]), LOOSE):
+    for table, rows, suspects in await connection.fetch(question(tables), LOOSE):
         recorder.look(Place.EVENTS, table, b"", count=rows)
         for line in suspects or ():
-            recorder.look(Place.EVENTS, table, line.encode(), count=0)
+            recorder.look(Place.EVENTS, MONTH.sub("", table), line.encode(), count=0)
 
 
 async def look_at_database(recorder: Recorder, dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
-            await look_at_rows(recorder, connection)
+            await look_at_rows(recorder, connection, of=ALL)
     finally:
         await connection.close()
 
 
 async def learn_names(recorder: Recorder, dsn: str) -> None:
-    """Of the seeded patients; who shares a name with one of the staff is not told apart."""
+    """Of the seeded patients; whose name stands in one of the staff's is not told apart."""
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
             await connection.execute("SELECT set_config('app.actor_kind', 'system', true)")
-            rows = await connection.fetch("SELECT name FROM person EXCEPT SELECT name FROM staff")
-            recorder.names |= {row["name"] for row in rows if len(row["name"]) > 1}
+            rows = await connection.fetch(
+                "SELECT name FROM person p"
+                " WHERE NOT EXISTS (SELECT FROM staff s WHERE strpos(s.name, p.name) > 0)"
+            )
+            for row in rows:
+                recorder.learn(row["name"])
     finally:
         await connection.close()
 
@@ -93,11 +107,23 @@ def _behind(client: Any, key: bytes) -> bytes:
 
 
 def look_at_logs(recorder: Recorder, folder: Path) -> None:
-    """Every line that a child process of the hospital has written."""
+    """Every line that the child processes of a hospital have written."""
     for path in sorted(folder.glob("*.log")):
         if path.name not in OUTSIDE_LOGS:
-            for line in path.read_bytes().splitlines():
-                recorder.look(Place.LOGS, path.name, line)
+            look_at_log(recorder, path)
+
+
+def look_at_log(recorder: Recorder, path: Path) -> None:
+    for line in path.read_bytes().splitlines():
+        recorder.look(Place.LOGS, path.name, line)
+
+
+def look_at_the_rest(recorder: Recorder, redis_url: str) -> None:
+    """At the end of the run, while its servers still live."""
+    look_at_redis(recorder, redis_url)
+    for path in sorted(recorder.logs):
+        if path.exists():
+            look_at_log(recorder, path)
 
 
 def recorded(task: Task) -> Task:

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from app.kernel.database import DB, action
 from app.kernel.events import emit, fact
 from app.kernel.ids import new_id
 from app.kernel.settings import ROOT, settings
+from tests import suite
 from tests.make import identity, patients
 from tests.recording.identifiers import numbers_in
 from tests.recording.recorder import RECORDER, Place, Recorder
@@ -184,8 +186,11 @@ def test_it():
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "by a worker"])
-@pytest.mark.parametrize("leaks", [True, False], ids=["a leak", "no leak"])
+@pytest.mark.parametrize(
+    ("leaks", "workers"),
+    [(True, ()), (True, ("-n", "1")), (False, ())],
+    ids=["a leak", "a leak in a worker", "no leak"],
+)
 def test_a_leak_fails_the_run_with_place_route_and_test(
     tmp_path: Path, leaks: bool, workers: tuple[str, ...]
 ) -> None:
@@ -203,3 +208,19 @@ def test_a_leak_fails_the_run_with_place_route_and_test(
 
 def test_this_run_is_recorded() -> None:
     assert structlog.get_config()["processors"][0].recorder is RECORDER
+
+
+@pytest.mark.parametrize(("told", "fails"), [("3 responses, 0 frames", 1), ("3 responses, 2 frames", 0)])
+def test_a_suite_that_saw_nothing_of_a_kind_fails(
+    told: str, fails: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "seen", Counter())
+    monkeypatch.setattr(suite, "summaries", [])
+    for part in (told, "1 responses, 0 frames"):
+        read, write = os.pipe()
+        os.write(write, f"..\nrecorded: {part}; 0 identifiers leaked\n1 passed in 2 s\n".encode())
+        os.close(write)
+        with os.fdopen(read, "rb") as output:
+            assert suite.passed_on(output) == "1 passed in 2 s"
+    assert suite.something_was_seen() == fails
+    assert suite.summaries == [f"recorded in all: 4 responses, {2 - 2 * fails} frames"]

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -48,7 +49,7 @@ def watch_app(recorder: Recorder) -> None:
         else:
             await answer(self, scope, receive, send)
 
-    Litestar.__call__ = answering  # type: ignore[method-assign] - the one door that all servers and clients use
+    Litestar.__call__ = answering  # the one door that all servers and clients use
 
 
 def _is_the_hospital(app: Litestar) -> bool:
@@ -78,6 +79,7 @@ class Reply:
         self._send = send
         self.asked = b""
         self.body: list[bytes] = []
+        self.status = 0
         self.read = True
 
     async def receive(self) -> Any:
@@ -88,6 +90,7 @@ class Reply:
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
+            self.status = message["status"]
             kinds = [value for name, value in message["headers"] if name == b"content-type"]
             self.read = not any(kind.decode().startswith(NOT_READ) for kind in kinds)
         elif message["type"] == "http.response.body" and self.read:
@@ -106,9 +109,8 @@ class Reply:
 
     def _learn_name(self) -> None:
         """Who is registered over HTTP is a patient, whose name no display may show."""
-        if self.asked:
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                self.recorder.names.add(json_of(self.asked)["name"])
+        if self.asked and self.status < HTTPStatus.BAD_REQUEST:
+            self.recorder.learn(json_of(self.asked)["name"])
 
 
 def role_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -143,7 +145,7 @@ def watch_redis(recorder: Recorder) -> None:
         look_at_command(recorder, command)
         await send(self, command, *args, **kwargs)
 
-    AbstractConnection.send_packed_command = sending  # type: ignore[method-assign] - every client uses it
+    AbstractConnection.send_packed_command = sending  # every client uses it
 
 
 def look_at_command(recorder: Recorder, command: bytes | str | Iterable[bytes | str]) -> None:
