@@ -135,6 +135,20 @@ def demo(url: str, as_json: bool) -> None:  # noqa: FBT001 - click hands flags o
     sys.exit(room.run(url or f"http://127.0.0.1:{settings().port}", as_json))
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="one JSON object; times in seconds, sizes in bytes")
+def status(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over by name
+    """Show processes, queues, failures, backup, seals and disk; exit code 1 where somebody must act."""
+    environment.join_running_hospital()
+    import msgspec
+
+    from app.metrics import status as room
+
+    found = _in_database(room.look)
+    click.echo(msgspec.json.encode(found).decode() if as_json else room.screen(found))
+    sys.exit(1 if found.troubles else 0)
+
+
 @main.group()
 def bench() -> None:
     """Measure us and the limit in one run, on fresh data; results also go to bench/ of the data folder."""

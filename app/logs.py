@@ -56,7 +56,7 @@ def told_of(scope: Mapping[str, Any]) -> dict[str, str]:
     told = {"method": scope.get("method", "WS"), "route": route_of(scope)}
     actor = getattr(scope["state"].get("signed_in"), "actor", None)
     if actor is not None:
-        told |= {"actor": str(actor.kind), "role": actor.role}
+        told |= {"actor": str(actor.kind)} | ({"role": actor.role} if actor.role else {})
     return told
 
 

@@ -66,3 +66,11 @@ class OnePool:
     async def roll_back(self) -> None:
         await self.connection.execute("ROLLBACK")
         await self.connection.close()
+
+    def get_size(self) -> int:
+        return 1
+
+    get_max_size = get_size
+
+    def get_idle_size(self) -> int:
+        return 0 if self.free.locked() else 1

@@ -1,12 +1,14 @@
 """The `jiuyi` command on a real database."""
 
 import asyncio
+import json
 
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
 from app import cli
+from app.kernel.settings import settings
 
 
 def jiuyi(*words: str) -> Result:
@@ -47,7 +49,44 @@ def test_the_clock_of_a_demo_hospital_moves_forward_only(database_url: str):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "serve", "worker", "migrate", "seed", "simulators", "demo", "import", "bench"]
+    "command",
+    ["run", "serve", "worker", "migrate", "seed", "simulators", "demo", "import", "bench", "status"],
 )
 def test_every_command_explains_itself(command: str):
     assert jiuyi(command, "--help").exit_code == 0
+
+
+def test_the_status_names_what_is_missing_and_exits_with_it(database_url: str):
+    shown = jiuyi("status")
+    assert shown.exit_code == 1
+    assert "没有后台任务进程在运行，请启动 jiuyi worker。" in shown.output
+    told = json.loads(jiuyi("status", "--json").output)
+    assert told["database"] is True
+    assert told["lanes"].keys() == {"urgent", "live", "bulk"}
+    assert len(told["troubles"]) == 2
+
+
+def test_the_status_of_a_house_that_works_exits_with_0(database_url: str):
+    change(
+        database_url,
+        "INSERT INTO process_beat (id, kind, host, pid)"
+        " SELECT gen_random_uuid(), kind, 'here', 1 FROM unnest('{serve,worker}'::text[]) kind",
+    )
+    shown = jiuyi("status")
+    change(database_url, "DELETE FROM process_beat")
+    assert shown.exit_code == 0, shown.output
+    assert "网页与接口 here:1" in shown.output
+    assert "注意" not in shown.output
+    assert "最近备份 从未" in shown.output
+
+
+def test_the_status_without_a_database_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:nothing@127.0.0.1:1/none")
+    settings.cache_clear()
+    try:
+        shown = jiuyi("status")
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert shown.exit_code == 1
+    assert "数据库没有应答，业务全部停止。" in shown.output

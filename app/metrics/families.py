@@ -6,6 +6,8 @@ import msgspec
 from prometheus_client import REGISTRY, Metric, generate_latest
 from prometheus_client.registry import Collector
 
+from app.metrics.pool import pool_figures
+
 PROCESS = "process"  # the label that tells whose own figure it is, such as `serve-0`
 
 
@@ -37,7 +39,7 @@ def own_families(process: str) -> list[Family]:
                 if not sample.name.endswith("_created")
             ],
         )
-        for metric in REGISTRY.collect()
+        for metric in (*REGISTRY.collect(), pool_figures())
     ]
 
 

@@ -1,4 +1,4 @@
-"""Figures of what stands around us: disk, Redis, pool, the last backup."""
+"""Figures of what stands around us: disk, Redis, the last backup."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,7 @@ from pathlib import Path
 
 import msgspec
 import redis.asyncio as redis
-from prometheus_client import Metric
-from prometheus_client.registry import REGISTRY, Collector
 
-from app.kernel.database import DB
 from app.kernel.hints import REDIS_AWAY
 from app.kernel.settings import settings
 from app.metrics.families import Family, Sample
@@ -69,23 +66,3 @@ async def _redis() -> list[Family]:
     with contextlib.suppress(*REDIS_AWAY):
         await client.aclose()
     return [_gauge("jiuyi_redis_up", "Whether Redis answered; without it everything is only slower", up)]
-
-
-class PoolFigures(Collector):
-    """The pool of this process, asked when somebody scrapes: nothing is counted while it works."""
-
-    def collect(self) -> Iterator[Metric]:
-        metric = Metric("jiuyi_pool_connections", "Connections of the pool: most, open, in_use", "gauge")
-        pool = DB.pool
-        if pool is not None and hasattr(pool, "get_size"):
-            is_open = pool.get_size()
-            for state, value in (
-                ("most", pool.get_max_size()),
-                ("open", is_open),
-                ("in_use", is_open - pool.get_idle_size()),
-            ):
-                metric.add_sample(metric.name, {"state": state}, value)
-        yield metric
-
-
-REGISTRY.register(PoolFigures())
