@@ -123,7 +123,8 @@ def dump_redis(url: str, target: Path) -> int:
     keys = list(client.scan_iter(count=1000))
     with target.open("wb") as file:
         for key in keys:
-            held = read[client.type(key)](key)
+            kind: Any = client.type(key)
+            held = read[kind](key)
             file.write(key + b" " + (held if isinstance(held, bytes) else repr(held).encode()) + b"\n")
     client.close()
     return len(keys)

@@ -34,7 +34,10 @@ Say = Callable[[str], None]
 
 class RowsStillUse(DomainError):
     code = "index_key_in_use"
-    message = "还有数据在使用旧的索引密钥，请先运行 jiuyi keys rotate，完成后再清理。"
+    message = (
+        "还有数据在使用旧的索引密钥：请先运行 jiuyi keys rotate；"
+        "刚更换过的，短期数据一天内自动过期，请明天再清理。"
+    )
 
 
 class TooEarly(DomainError):
