@@ -27,7 +27,7 @@ CLEAN_PASSES = 2  # the second one after everybody has stopped writing with the 
 PASSES_MAX = 1_000
 HELD_SECONDS = 0.2  # before rows that somebody else held are looked at again
 OLD_INDEX_HOURS_MIN = 1  # tickets and challenges that were signed with an old index key have long expired
-ACTOR = system("keys")
+ACTOR = msgspec.structs.replace(system("keys"), reason="更换加密密钥")  # kept with each row's version
 
 Say = Callable[[str], None]
 
