@@ -199,6 +199,7 @@ async def plant(url: str, text: str) -> None:
     await connection.close()
 
 
+@pytest.mark.plants
 def test_control_one_planted_number_is_found_in_each_place(hospital: Found) -> None:
     careless = "11010119850304999X"
     asyncio.run(plant(hospital.database_url, careless))
