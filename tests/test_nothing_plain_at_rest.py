@@ -1,13 +1,14 @@
 """No ID number, phone number or address lies readable in a dump, the WAL, Redis, the logs or the events.
 
 A whole hospital on servers of its own has its two thousand patients, takes in hundreds more (in the long
-form a thousand) from outside, and lives through a day. Then the search opens what it stores, and looks for
-every number in everything that was written anywhere.
+form a thousand) from outside, lives through a day and changes its keys meanwhile. Then the search opens what
+it stores, and looks for every number in everything that was written anywhere.
 """
 
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from app.demo.callers import SECONDS_MAX, Caller
 from app.demo.day import Day
 from app.demo.main import STEPS
 from app.kernel.crypto import decrypt
-from app.kernel.settings import settings
+from app.kernel.settings import ROOT, settings
 from app.keys.sealed import SEALED
 from app.launch.accounts import account_for
 from app.launch.binaries import postgres_binaries
@@ -38,7 +39,7 @@ from tests.visitors import day_at
 PHONES, PHONES_LONG = 40, 200
 PERSONS_OF_A_PHONE = 5
 AT_ONCE = 8
-DUMP_SECONDS_MAX = 60
+DUMP_SECONDS_MAX = ROTATION_SECONDS_MAX = 60
 BORN_ON = "1985-03-04"
 PLACES = ("dump", "wal", "redis", "logs", "events")
 
@@ -77,7 +78,13 @@ async def come(day: Day, at: int, free: asyncio.Semaphore) -> None:
 
 
 async def live(hospital: RunningHospital, phones: int) -> None:
-    """Registrations and logins; then booking, payments, notices, results, a stay."""
+    """Registrations and logins; then booking, payments, notices, results, a stay. Keys change meanwhile."""
+    rotation = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.cli", "keys", "rotate", "--suite", "sm4-gcm", "--settle", "2"),
+        cwd=ROOT,
+        env=hospital.environment,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
     async with httpx.AsyncClient(base_url=hospital.url, timeout=SECONDS_MAX) as http:
         day, free = day_at(hospital, http), asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(come(day, at, free) for at in range(phones)))
@@ -85,6 +92,7 @@ async def live(hospital: RunningHospital, phones: int) -> None:
             await step(day)
         for line in day.lines:
             await line.close()
+    assert await asyncio.wait_for(rotation.wait(), ROTATION_SECONDS_MAX) == 0
 
 
 async def opened(database_url: str) -> set[str]:
@@ -95,6 +103,7 @@ async def opened(database_url: str) -> set[str]:
         for row in await connection.fetch(
             f"SELECT id, {each.column} AS sealed FROM person WHERE {each.column} IS NOT NULL"
         ):
+            assert row["sealed"].startswith("2:"), "under the keys that came while it lived"
             texts.add(decrypt(row["sealed"], context=f"{each.place}.{row['id']}"))
     await connection.close()
     return texts
