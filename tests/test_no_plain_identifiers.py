@@ -54,18 +54,17 @@ async def device(kind: str, place_kind: str, place_id: UUID) -> dict[str, str]:
     return identity.bearer(await identity.token(ActorKind.DEVICE, device_id, channel=kind, role=kind))
 
 
+def about(at: int, cards: list[str]) -> dict[str, str]:
+    return {"name": NAMES[at], "number": cards[at], "phone": PHONES[at], "address": ADDRESSES[at]}
+
+
 @pytest.fixture
 async def world(client: httpx.AsyncClient) -> World:
     await visit.set_clock(at(DAY, time(8)))
     account = await identity.account_actor()
     cards = [patients.id_number() for _ in NAMES]
-    owned = await patients.bound_person(
-        account, name=NAMES[0], number=cards[0], phone=PHONES[0], address=ADDRESSES[0]
-    )
-    called, served = [
-        await patients.person(name=NAMES[i], number=cards[i], phone=PHONES[i], address=ADDRESSES[i])
-        for i in (1, 2)
-    ]
+    owned = await patients.bound_person(account, **about(0, cards))
+    called, served = [await patients.person(**about(i, cards)) for i in (1, 2)]
     place = await visit.clinic(fee_fen=0)
     made = await visit.session(place, held_on=DAY, starts=time(9), capacity=4)
     appointments = [await visit.booked(TEST, made, person_id=person) for person in (called, owned)]

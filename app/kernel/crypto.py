@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,6 +22,8 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from app.kernel import clock
 from app.kernel.errors import DomainError
 from app.kernel.settings import settings
+
+log = structlog.get_logger()
 
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -169,13 +172,18 @@ class RingFile:
         return self.ring
 
     def look(self, path: Path) -> KeyRing:
-        """Read the file where it is another one than before."""
-        known = path.stat()
-        mark = (known.st_mtime_ns, known.st_ino, known.st_size)
-        if self.ring is None or (path, mark) != (self.path, self.mark):
-            self.ring = read_key_ring(path)
-            self.path, self.mark = path, mark
+        """Read the file where it is another one than before. While it is away, what we know goes on."""
         self.look_at = time.monotonic() + LOOK_SECONDS
+        try:
+            known = path.stat()
+            mark = (known.st_mtime_ns, known.st_ino, known.st_size)
+            if self.ring is None or (path, mark) != (self.path, self.mark):
+                self.ring = read_key_ring(path)
+                self.path, self.mark = path, mark
+        except OSError as error:
+            if self.ring is None or path != self.path:
+                raise
+            log.error("key_file_away", error=type(error).__name__)
         return self.ring
 
 

@@ -10,11 +10,13 @@ import asyncpg
 import msgspec
 
 from app.kernel.actor import Actor
+from app.kernel.crypto import blind_index, blind_indexes
 from app.kernel.database import action, fetch_one, fetch_value
 from app.kernel.errors import DomainError, Invalid
 from app.kernel.ids import new_id
 
 KEY_LENGTH = range(8, 65)
+BODY_COLUMN = "idempotency.body"
 
 
 class KeyMissing(Invalid):
@@ -39,7 +41,7 @@ class Command(msgspec.Struct, frozen=True):
 
     key: str
     route: str
-    body_hash: bytes
+    body_hash: str
 
 
 class Identified(Protocol):
@@ -50,7 +52,7 @@ class Identified(Protocol):
 def command(*, key: str | None, route: str, body: bytes) -> Command:
     if key is None or len(key) not in KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise KeyMissing
-    return Command(key, route, hashlib.sha256(body).digest())
+    return Command(key, route, hashlib.sha256(body).hexdigest())
 
 
 async def once(
@@ -78,13 +80,13 @@ async def _once(
     values: dict[str, Any],
 ) -> UUID:
     row_id = await fetch_value(
-        "INSERT INTO idempotency (id, actor, key, route, body_hash) VALUES ($1, $2, $3, $4, $5)"
+        "INSERT INTO idempotency (id, actor, key, route, body_index) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT ON CONSTRAINT idempotency_once DO NOTHING RETURNING id",
         new_id(),
         str(actor),
         asked.key,
         asked.route,
-        asked.body_hash,
+        blind_index(asked.body_hash, column=BODY_COLUMN),
     )
     if row_id is None:
         return await _remembered(actor, asked)
@@ -98,11 +100,12 @@ async def _once(
 
 async def _remembered(actor: Actor, asked: Command) -> UUID:
     row = await fetch_one(
-        "SELECT route, body_hash, resource_id FROM idempotency WHERE actor = $1 AND key = $2",
+        "SELECT route, body_index, resource_id FROM idempotency WHERE actor = $1 AND key = $2",
         str(actor),
         asked.key,
     )
     assert row is not None
-    if row["route"] != asked.route or bytes(row["body_hash"]) != asked.body_hash:
+    same_body = row["body_index"] in blind_indexes(asked.body_hash, column=BODY_COLUMN)
+    if row["route"] != asked.route or not same_body:
         raise KeyReused
     return row["resource_id"]

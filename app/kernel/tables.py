@@ -6,7 +6,6 @@ from piccolo.columns import (
     JSONB,
     UUID,
     BigInt,
-    Bytea,
     ForeignKey,
     Integer,
     Interval,
@@ -130,7 +129,7 @@ class Idempotency(Table, tablename="idempotency"):
     actor = Varchar(length=60)
     key = Varchar(length=64)
     route = Varchar(length=200)
-    body_hash = Bytea()
+    body_index = Varchar(length=80)  # keyed: a bare hash of a short body gives its numbers away
     resource_id = UUID(null=True, default=None)
     created_at = Timestamptz(default=TimestamptzNow(), index=True)
 

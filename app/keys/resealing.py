@@ -8,7 +8,7 @@ import msgspec
 
 from app.kernel.actor import Actor
 from app.kernel.crypto import KeyRing, Undecipherable, blind_index, decrypt, encrypt
-from app.kernel.database import action, execute_many, fetch, fetch_value, query
+from app.kernel.database import action, fetch, fetch_value, query
 from app.keys.sealed import Passing, Sealed
 
 ROWS_RESEALED_MAX = 500  # of one transaction: its locks are held for some tens of milliseconds
@@ -39,7 +39,7 @@ async def reseal_window(actor: Actor, column: Sealed, ring: KeyRing, *, after: U
         upto,
         *keys,
     )
-    changed: list[tuple[object, ...]] = []
+    changed: list[tuple[UUID, str, str]] = []
     unreadable: list[UUID] = []
     for row in rows:
         try:
@@ -47,8 +47,13 @@ async def reseal_window(actor: Actor, column: Sealed, ring: KeyRing, *, after: U
         except Undecipherable:
             unreadable.append(row[row_id])
     if changed:
-        values = f"{column.column} = $2" + (f", {index} = $3" if index else "")
-        await execute_many(f"UPDATE {column.table} SET {values} WHERE {row_id} = $1", changed)  # noqa: S608 - the same
+        values = f"{column.column} = fresh.sealed" + (f", {index} = fresh.found_by" if index else "")
+        await fetch(
+            f"UPDATE {column.table} SET {values}"  # noqa: S608 - the registry's own names
+            " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS fresh (row_id, sealed, found_by)"
+            f" WHERE {row_id} = fresh.row_id",
+            *map(list, zip(*changed, strict=True)),
+        )
     return Batch(upto, len(changed), unreadable)
 
 
@@ -62,14 +67,13 @@ async def _end_of_window(column: Sealed, after: UUID, rows: int) -> UUID:
     return end or LAST
 
 
-def _resealed(column: Sealed, row: asyncpg.Record) -> tuple[object, ...]:
+def _resealed(column: Sealed, row: asyncpg.Record) -> tuple[UUID, str, str]:
+    """The row's id, the value under the current key, and its index where it has one."""
     row_id = row[column.id_column]
     context = f"{column.place}.{row_id}"
     plain = decrypt(row[column.column], context=context)
-    sealed = encrypt(plain, context=context)
-    if column.index_column is None:
-        return row_id, sealed
-    return row_id, sealed, blind_index(column.indexed(plain, dict(row)), column=column.place)
+    indexed = column.index_column and blind_index(column.indexed(plain, dict(row)), column=column.place)
+    return row_id, encrypt(plain, context=context), indexed or ""
 
 
 class Uses(msgspec.Struct, frozen=True):

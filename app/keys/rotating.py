@@ -27,14 +27,17 @@ CLEAN_PASSES = 2  # the second one after everybody has stopped writing with the 
 PASSES_MAX = 1_000
 HELD_SECONDS = 0.2  # before rows that somebody else held are looked at again
 OLD_INDEX_HOURS_MIN = 1  # tickets and challenges that were signed with an old index key have long expired
-ACTOR = system("keys")
+ACTOR = msgspec.structs.replace(system("keys"), reason="更换加密密钥")  # kept with each row's version
 
 Say = Callable[[str], None]
 
 
 class RowsStillUse(DomainError):
     code = "index_key_in_use"
-    message = "还有数据在使用旧的索引密钥，请先运行 jiuyi keys rotate，完成后再清理。"
+    message = (
+        "还有数据在使用旧的索引密钥：请先运行 jiuyi keys rotate；"
+        "刚更换过的，短期数据一天内自动过期，请明天再清理。"
+    )
 
 
 class TooEarly(DomainError):

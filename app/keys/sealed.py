@@ -72,4 +72,10 @@ PASSING = (
         alive="expires_at > now()",
         why="a code is told once and lives ten minutes; its search knows all index keys",
     ),
+    Passing(
+        place="idempotency.body",
+        index_column="body_index",
+        alive="created_at > now() - interval '1 day'",
+        why="the body is not kept; nobody repeats a command a day later",
+    ),
 )

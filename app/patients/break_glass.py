@@ -14,6 +14,7 @@ from app.kernel.events import emit
 from app.kernel.ids import new_id
 from app.patients.access import PersonNotFound, may_see, relate
 from app.patients.events import BreakGlassOpened, BreakGlassOverdue, BreakGlassReviewed
+from app.patients.masking import mask_text
 from app.patients.queries import find_by_id_number
 from app.patients.tables import BreakGlassReason, CareReason, Verdict
 
@@ -99,7 +100,8 @@ async def break_glass(
     if await may_see(actor, person_id=person_id):
         raise NoNeed(person_id=person_id)
     await _require_room(actor.id)
-    return await _open(actor, actor.id, person_id, reason, explanation.strip())
+    # Who reviews it need not learn a number from it.
+    return await _open(actor, actor.id, person_id, reason, mask_text(explanation.strip()))
 
 
 async def _whom(actor: Actor, person_id: UUID | None, id_number: str | None) -> UUID:
@@ -168,7 +170,7 @@ async def review_break_glass(actor: Actor, *, break_glass_id: UUID, verdict: Ver
         break_glass_id,
         actor.id,
         str(verdict),
-        note,
+        mask_text(note),
     )
     told = BreakGlassReviewed(break_glass_id=break_glass_id, person_id=row["person_id"], verdict=str(verdict))
     await emit(actor, told)

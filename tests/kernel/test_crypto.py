@@ -195,6 +195,12 @@ def test_a_process_learns_of_a_new_ring(tmp_path: Path, monkeypatch: pytest.Monk
     assert crypto.key_ring() == both
     now[0] += crypto.LOOK_SECONDS
     assert crypto.key_ring() == first
+    path.unlink()
+    now[0] += crypto.LOOK_SECONDS
+    assert crypto.key_ring() == first, "a disk that is away for a moment stops nobody"
+    monkeypatch.setattr(crypto, "_RING_FILE", crypto.RingFile())
+    with pytest.raises(FileNotFoundError):
+        crypto.key_ring()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

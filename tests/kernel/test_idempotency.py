@@ -1,14 +1,18 @@
 """A command happens once, however often and however simultaneously it is sent."""
 
 import asyncio
+import hashlib
 from uuid import UUID
 
+import msgspec
 import pytest
 
+from app.kernel import crypto
 from app.kernel.actor import Actor, ActorKind, system
 from app.kernel.database import action, fetch
 from app.kernel.idempotency import Command, KeyMissing, KeyReused, command, once
 from app.kernel.ids import new_id
+from tests.make.rows import value
 
 pytestmark = pytest.mark.commits
 
@@ -50,6 +54,22 @@ async def test_simultaneous_repeats_make_one(db: str) -> None:
     maker, who = Maker(), actor()
     answers = await asyncio.gather(*(once(asked(), maker.make, who) for _ in range(8)))
     assert len(set(answers)) == 1
+
+
+async def test_a_stored_body_cannot_be_guessed_and_outlives_a_new_key(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever steals a dump must not try all phone numbers until one hash agrees."""
+    maker, who, body = Maker(), actor(), b'{"phone":"13812345678"}'
+    first = await once(asked(body=body), maker.make, who)
+    stored = await value("SELECT body_index FROM idempotency WHERE resource_id = $1", first)
+    assert hashlib.sha256(body).hexdigest() not in stored
+    old, (field, index) = crypto.key_ring(), crypto.new_keys(crypto.Suite.SM4_GCM)
+    newer = msgspec.structs.replace(
+        old, fields={**old.fields, "2": field}, indexes={**old.indexes, "2": index}, index_current="2"
+    )
+    monkeypatch.setattr(crypto, "key_ring", lambda: newer)
+    assert await once(asked(body=body), maker.make, who) == first
 
 
 async def test_the_same_key_for_another_body_or_route_is_refused(db: str) -> None:

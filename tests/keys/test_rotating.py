@@ -95,6 +95,10 @@ async def test_every_value_comes_under_the_new_keys(hospital: Path, suite: Suite
     assert {index for _, _, index in after.values()} == {"2", None}
     assert (done.resealed, done.unreadable) == (len(before), [])
     assert any("person.id_number" in line for line in said)
+    [last] = await rows(
+        "SELECT v.* FROM person p, jiuyi.history_of('person', p.id::text, NULL, 1) v ORDER BY p.id LIMIT 1"
+    )
+    assert (last["op"], last["actor_kind"], last["reason"]) == ("U", "system", "更换加密密钥")
     ring = read_key_ring(hospital / KEY_FILE)
     assert (ring.fields["2"].suite, ring.indexes["2"].suite, ring.rotation) == (suite, suite, None)
     for context, (_, plain, _) in after.items():

@@ -116,3 +116,6 @@ async def test_nobody_is_lost_or_doubled_while_keys_rotate_and_the_rotation_is_k
     assert [line.split("\t")[:3] for line in shown.splitlines()] == [
         [kind, *key] for kind in ("field", "index") for key in (("1", "aes-gcm"), ("2", "sm4-gcm"))
     ]
+    early = start(hospital, own_database, "-m", "app.cli", "keys", "retire")
+    assert (early.communicate()[0], early.returncode) == ("", 1)
+    assert set(read_key_ring(hospital / KEY_FILE).indexes) == {"1", "2"}

@@ -156,6 +156,20 @@ async def test_the_patient_reads_who_looked_and_why(db: str) -> None:
     assert (look.staff_name, look.reason, look.explanation) == ("钟医生", EMERGENCY, WHY)
 
 
+async def test_numbers_that_somebody_writes_into_the_words_are_masked(db: str) -> None:
+    looked = await break_glass(
+        await doctor(),
+        person_id=await patients.person(),
+        reason=EMERGENCY,
+        explanation=WHY + "，家属13912345678",
+    )
+    await review_break_glass(
+        await reviewer(), break_glass_id=looked, verdict=Verdict.JUSTIFIED, note="已致电13812345678"
+    )
+    told = await value("SELECT explanation || note FROM break_glass WHERE id = $1", looked)
+    assert told == WHY + "，家属139****5678已致电138****5678"
+
+
 @pytest.mark.parametrize(
     ("role", "status"),
     [("doctor", 201), ("nurse", 201), ("pharmacist", 403), ("registrar", 403), ("audit_admin", 403)],
