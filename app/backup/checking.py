@@ -1,6 +1,7 @@
 """`jiuyi restore DIR --check`: does this backup bring the hospital back? On a server that is thrown away."""
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from app.backup.folder import ANCHORS, SECRETS, Manifest
 from app.backup.loading import load
 from app.backup.progress import counted
 from app.backup.restoring import opened
+from app.backup.trail import trail_problems
 from app.kernel import crypto
 from app.launch import environment
 from app.launch.embedded import SERVERS_SECONDS
@@ -53,7 +55,7 @@ def run(folder: Path, passphrase: str) -> int:
         postgres = start_postgres(data, lock, durable=False)
         try:
             load(folder, manifest, identity, postgres.url, ending="")
-            problems = asyncio.run(examine(postgres.url, manifest, identity))
+            problems = asyncio.run(examine(postgres.url, manifest, identity, data))
         finally:
             stop_all([postgres.child], patience_seconds=SERVERS_SECONDS)
     for problem in problems:
@@ -68,20 +70,20 @@ def scratch() -> Iterator[Path]:
     """A data folder of our own that ends with the block; those of killed checks go first."""
     for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):
-            if left.owner() == Path("/proc/self").owner() and not running(left):
+            if left.stat().st_uid == os.geteuid() and not running(left):
                 shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
         environment.use_data(Path(folder))
-        crypto.key_ring.cache_clear()
         yield Path(folder)
 
 
-async def examine(url: str, manifest: Manifest, identity: Identity) -> list[str]:
+async def examine(url: str, manifest: Manifest, identity: Identity, data: Path) -> list[str]:
     connection = await connect(url)
     try:
         return [
             *await different_tables(connection, manifest, identity),
             *await unreadable_columns(connection),
+            *await trail_problems(connection, data),
         ]
     finally:
         await connection.close()

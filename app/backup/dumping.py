@@ -59,6 +59,10 @@ async def moment(url: str) -> AsyncIterator[Moment]:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield await _describe(connection)
+    except asyncpg.PostgresError as error:
+        raise DumpFailed(
+            f"数据库拒绝了读取({error}),没有留下备份。请用数据库属主或 jiuyi_backup 的账号。"
+        ) from error
     finally:
         await connection.close()
 
@@ -83,7 +87,7 @@ async def _describe(connection: asyncpg.Connection) -> Moment:
             "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = 'public.sql_file'::regclass",
         ),
         migrations=[row[0] for row in await connection.fetch("SELECT name FROM migration ORDER BY name")],
-        last_seal=await value(connection, "SELECT max(number) FROM seal") if seals else None,
+        last_seal=await value(connection, "SELECT max(no) FROM seal") if seals else None,
     )
 
 

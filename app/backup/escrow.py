@@ -45,8 +45,10 @@ def write_secrets(folder: Path, config: Settings, identity: Identity) -> None:
     _write(folder / SECRETS, sources, {CONFIGURATION: environment.ours().encode()}, identity)
 
 
-def write_anchors(folder: Path, config: Settings, identity: Identity) -> None:
-    _write(folder / ANCHORS, {"anchors": config.anchors}, {}, identity)
+def write_anchors(folder: Path, folders: list[Path], identity: Identity) -> None:
+    """Of the first folder that is there: all tell the same."""
+    there = [place for place in folders if place.is_dir() and any(place.iterdir())]
+    _write(folder / ANCHORS, {"anchors": there[0]} if there else {}, {}, identity)
 
 
 def _write(target: Path, sources: dict[str, Path], texts: dict[str, bytes], identity: Identity) -> None:

@@ -16,8 +16,8 @@ from app.backup.envelope import Identity
 from app.backup.escrow import CONFIGURATION, Escrow
 from app.backup.folder import ANCHORS, SECRETS, Manifest, open_backup, program_version
 from app.backup.loading import equal_to, load, start_over
-from app.backup.room import room_made, unpack_anchors, was_loaded
-from app.kernel import clock
+from app.backup.room import room_made, was_loaded
+from app.backup.trail import unpack_anchors
 from app.kernel.settings import Settings, settings
 from app.launch.embedded import SERVERS_SECONDS
 from app.launch.lock import hold
@@ -44,10 +44,9 @@ def run(folder: Path, passphrase: str, *, replace: bool) -> None:
             if not was_loaded(url, attempt):
                 fill(folder, manifest, identity, url, attempt)
             migrate(url)
-        older = f"before-restore-{clock.wall():%Y%m%dT%H%M%S}"
-        moved = unpack_anchors(anchors, config.anchors, older)
+        left = unpack_anchors(anchors, config)
     click.echo(f"恢复完成并已逐表核对,用时 {time.monotonic() - began:.1f} 秒。")
-    tell(manifest, config, attempt, config.anchors / older if moved else None)
+    tell(manifest, config, attempt, left)
 
 
 def opened(folder: Path, passphrase: str) -> tuple[Manifest, Identity]:
@@ -117,7 +116,7 @@ def migrate(url: str) -> None:
         raise CannotStart(str(refusal)) from refusal
 
 
-def tell(manifest: Manifest, config: Settings, attempt: Restore, anchors: Path | None) -> None:
+def tell(manifest: Manifest, config: Settings, attempt: Restore, anchors: list[Path]) -> None:
     lines = [
         f"  {manifest.taken_at.astimezone():%Y-%m-%d %H:%M:%S} 之后的数据没有恢复:"
         "请核对此后的收费、退款和纸质记录",
@@ -127,6 +126,5 @@ def tell(manifest: Manifest, config: Settings, attempt: Restore, anchors: Path |
     ]
     if attempt.aside:
         lines.append(f"  被替换的旧数据:{config.data / attempt.aside}(确认后可以删除)")
-    if anchors is not None:
-        lines.append(f"  原有的锚点:{anchors}(比备份新,请保留作证)")
+    lines += [f"  原有的锚点没有改动:{folder}(比备份新,请保留作证)" for folder in anchors]
     click.echo("\n".join(lines))

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 
@@ -120,21 +119,3 @@ def put_back(config: Settings, aside: str, there: set[str]) -> None:
             (config.data / aside / name).rename(config.data / name)
     if aside:
         (config.data / aside).rmdir()
-
-
-def unpack_anchors(anchors: Escrow, folder: Path, aside: str) -> bool:
-    """The anchors of the backup. Others that lie there are kept beside: they know of what was lost.
-
-    True where some were set aside.
-    """
-    ours = {name.removeprefix("anchors/"): content for name, content in anchors.files.items()}
-    there = {path.name: path for path in folder.glob("*") if path.is_file()}
-    if all(name in there and there[name].read_bytes() == content for name, content in ours.items()):
-        return False
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if there:
-        (folder / aside).mkdir(mode=0o700, exist_ok=True)
-        for name, path in there.items():
-            path.rename(folder / aside / name)
-    anchors.unpack(folder, below="anchors")
-    return bool(there)

@@ -15,6 +15,7 @@ from app.backup.dumping import GZIP, dump, fingerprints, moment
 from app.backup.envelope import new_identity, seal_identity, unseal
 from app.backup.folder import DATABASE, IDENTITY, Manifest
 from app.backup.progress import counted
+from app.backup.trail import anchor_folders
 from app.kernel import clock
 from app.kernel.ids import new_id
 from app.kernel.settings import Settings, settings
@@ -86,7 +87,7 @@ async def write(target: Path, url: str, config: Settings, passphrase: str) -> Ma
         file.write(sealed)
         folder.sync_to_disk(file)
     # Anchors first: what they tell of is then in the dump, and not the other way round.
-    escrow.write_anchors(target, config, identity)
+    escrow.write_anchors(target, anchor_folders(config), identity)
     async with moment(url) as at:
         taken_at = clock.wall()
         tables = await fingerprints(at, identity)

@@ -1,4 +1,4 @@
-"""A demo hospital on servers of its own, its backup, and an older PostgreSQL: made once for all tests here."""
+"""A demo hospital on servers of its own, its backup, and an older PostgreSQL: made once."""
 
 import asyncio
 import os

@@ -102,11 +102,16 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path):
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path):
     target = tmp_path / "copy"
     folder.prepare(target)
-    with pytest.raises(CannotWrite, match="No space left"), taking.emptied_on_error(target):  # noqa: SIM117
-        with folder.writing(target), (target / "half").open("wb") as half, Path("/dev/full").open("wb", 0) as full:
-            half.write(b"x")
-            full.write(b"x")
+    with pytest.raises(CannotWrite, match="No space left"):
+        write_until_full(target)
     assert list(target.iterdir()) == []
+
+
+def write_until_full(target: Path) -> None:
+    with taking.emptied_on_error(target), folder.writing(target):
+        (target / folder.IDENTITY).write_bytes(b"x")
+        with Path("/dev/full").open("wb", 0) as full:
+            full.write(b"x")
 
 
 def test_an_unwritable_place_is_one_sentence():
@@ -116,7 +121,14 @@ def test_an_unwritable_place_is_one_sentence():
 
 def test_nothing_in_the_folder_tells_of_a_patient(hospital: Hospital):
     """The manifest is all that can be read; the control: the same words stand in the opened dump."""
-    words = [b"person.", b"id_number", "演示".encode(), b"BEGIN PRIVATE KEY", b"DATABASE_URL", PASSPHRASE.encode()]
+    words = [
+        b"person.",
+        b"id_number",
+        "演示".encode(),
+        b"BEGIN PRIVATE KEY",
+        b"DATABASE_URL",
+        PASSPHRASE.encode(),
+    ]
     for path in hospital.backup.iterdir():
         assert [word for word in words if word in path.read_bytes()] == [], path.name
     assert oct(hospital.backup.stat().st_mode)[-3:] == "700"

@@ -14,7 +14,6 @@ import pytest
 from app.backup import folder
 from app.demo.logging_in import StaffSessions
 from app.launch.embedded import embedded_servers
-from app.launch.postgres import free_port
 from app.launch.unfinished import MARK
 from tests.backup.conftest import Hospital, begin, execute, facts, fetch, jiuyi
 from tests.hospital import run_hospital, told
