@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -13,16 +12,17 @@ from pathlib import Path
 import asyncpg
 import click
 
-from app.backup.connecting import connect
+from app.backup.connecting import connect, value
 from app.backup.envelope import Identity, row_salt
-from app.backup.escrow import Escrow
+from app.backup.escrow import Escrow, unpack_anchors
 from app.backup.fingerprints import TEXT_FORM, fingerprint, tables
-from app.backup.folder import ANCHORS, SECRETS, Manifest
+from app.backup.folder import Manifest
 from app.backup.loading import load
 from app.backup.progress import counted
 from app.backup.restoring import opened
 from app.backup.trail import trail_problems
 from app.kernel import crypto
+from app.keys.sealed import SEALED
 from app.launch import environment
 from app.launch.embedded import SERVERS_SECONDS
 from app.launch.lock import hold, running
@@ -30,19 +30,9 @@ from app.launch.postgres import start_postgres
 from app.launch.processes import stop_all
 
 PREFIX = "jiuyi-check-"
-SEALED = re.compile(r"[0-9A-Za-z._-]{1,40}:[A-Za-z0-9+/]{38,}={0,2}")
-BLIND = re.compile(r"[^:]+:[0-9a-f]{64}")
-SAMPLES_MAX = 200  # a column's values looked at until one is encrypted
-
-# Columns of text in tables with a key of one column, which an encrypted value is bound to.
-TEXT_COLUMNS = """
-SELECT c.relname::text, a.attname::text, k.attname::text FROM pg_class c
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-    AND a.atttypid IN ('text'::regtype, 'varchar'::regtype)
-JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1
-JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum = i.indkey[0]
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attname <> k.attname ORDER BY 1, 2
-"""
+HAS_COLUMN = (
+    "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('public.' || $1) AND attname = $2)"
+)
 
 
 def run(folder: Path, passphrase: str) -> int:
@@ -50,8 +40,8 @@ def run(folder: Path, passphrase: str) -> int:
     began = time.monotonic()
     manifest, identity = opened(folder, passphrase)
     with scratch() as data, hold(data) as lock:
-        Escrow(folder / SECRETS, identity).unpack(data)
-        Escrow(folder / ANCHORS, identity).unpack(data)
+        Escrow(folder, identity).unpack(data)
+        unpack_anchors(folder, identity, data / "anchors")
         postgres = start_postgres(data, lock, durable=False)
         try:
             load(folder, manifest, identity, postgres.url, ending="")
@@ -118,33 +108,22 @@ async def unreadable_columns(connection: asyncpg.Connection) -> list[str]:
     """Encrypted columns of which the escrowed keys do not open a sample."""
     problems: list[str] = []
     opened_columns: list[str] = []
-    for table, column, key in await connection.fetch(TEXT_COLUMNS):
-        sample = await encrypted_sample(connection, table, column, key)
+    for sealed in SEALED:
+        if not await value(connection, HAS_COLUMN, sealed.table, sealed.column):
+            continue  # an older version's backup
+        # The names are ours.
+        sample = await connection.fetchrow(
+            f"SELECT {sealed.id_column}::text, {sealed.column} FROM public.{sealed.table}"  # noqa: S608
+            f" WHERE {sealed.column} IS NOT NULL ORDER BY {sealed.id_column} DESC LIMIT 1"
+        )
         if sample is None:
             continue
-        row_id, stored = sample
         try:
-            crypto.decrypt(stored, context=f"{table}.{column}.{row_id}")
+            crypto.decrypt(sample[1], context=f"{sealed.place}.{sample[0]}")
         except crypto.Undecipherable:
-            problems.append(f"托管的密钥解不开 {table}.{column}")
+            problems.append(f"托管的密钥解不开 {sealed.place}")
         else:
-            opened_columns.append(f"{table}.{column}")
-    click.echo(
-        f"  托管的密钥能解开 {len(opened_columns)} 个加密字段:{'、'.join(opened_columns) or '没有加密数据'}"
-    )
+            opened_columns.append(sealed.place)
+    told = "、".join(opened_columns) or "没有加密数据"
+    click.echo(f"  托管的密钥能解开 {len(opened_columns)} 个加密字段:{told}")
     return problems
-
-
-async def encrypted_sample(
-    connection: asyncpg.Connection, table: str, column: str, key: str
-) -> tuple[str, str] | None:
-    rows = await connection.fetch(
-        f'SELECT "{key}"::text, "{column}" FROM public."{table}"'  # noqa: S608 - names from the catalogue
-        f' WHERE "{column}" ~ $1 ORDER BY "{key}" DESC LIMIT $2',
-        f"^{SEALED.pattern}$",
-        SAMPLES_MAX,
-    )
-    for row_id, stored in rows:
-        if SEALED.fullmatch(stored) and not BLIND.fullmatch(stored):
-            return row_id, stored
-    return None

@@ -20,8 +20,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 IDENTITY = "identity.age"
 DATABASE = "database.sql.gz.age"
-SECRETS = "secrets.tar.age"
-ANCHORS = "anchors.tar.age"
+SECRETS = "secrets.tar.gz.age"
+ANCHORS = "anchors.tar.gz.age"
 FILES = (IDENTITY, DATABASE, SECRETS, ANCHORS)
 CHUNK_BYTES = 1 << 20
 

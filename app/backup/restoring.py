@@ -14,10 +14,10 @@ import click
 from app import schema
 from app.backup.envelope import Identity
 from app.backup.escrow import CONFIGURATION, Escrow
-from app.backup.folder import ANCHORS, SECRETS, Manifest, open_backup, program_version
+from app.backup.folder import Manifest, open_backup, program_version
 from app.backup.loading import equal_to, load, start_over
 from app.backup.room import room_made, was_loaded
-from app.backup.trail import unpack_anchors
+from app.backup.trail import lost_anchors, tell_anchors
 from app.kernel.settings import Settings, settings
 from app.launch.embedded import SERVERS_SECONDS
 from app.launch.lock import hold
@@ -36,17 +36,16 @@ def run(folder: Path, passphrase: str, *, replace: bool) -> None:
     began = time.monotonic()
     config = settings()
     manifest, identity = opened(folder, passphrase)
-    secrets = Escrow(folder / SECRETS, identity)
-    anchors = Escrow(folder / ANCHORS, identity)
+    secrets = Escrow(folder, identity)
     with hold(config.data, restoring=True) as lock, room_made(config, secrets, replace=replace) as attempt:
         secrets.unpack(config.data)
         with database(config, lock) as url:
             if not was_loaded(url, attempt):
                 fill(folder, manifest, identity, url, attempt)
             migrate(url)
-        left = unpack_anchors(anchors, config)
+            ahead = asyncio.run(tell_anchors(url, lost_anchors(folder, identity, config), manifest))
     click.echo(f"恢复完成并已逐表核对,用时 {time.monotonic() - began:.1f} 秒。")
-    tell(manifest, config, attempt, left)
+    tell(manifest, config, attempt, ahead)
 
 
 def opened(folder: Path, passphrase: str) -> tuple[Manifest, Identity]:
@@ -126,5 +125,5 @@ def tell(manifest: Manifest, config: Settings, attempt: Restore, anchors: list[P
     ]
     if attempt.aside:
         lines.append(f"  被替换的旧数据:{config.data / attempt.aside}(确认后可以删除)")
-    lines += [f"  原有的锚点没有改动:{folder}(比备份新,请保留作证)" for folder in anchors]
+    lines += [f"  已在锚点 {folder} 声明:数据库由备份恢复" for folder in anchors]
     click.echo("\n".join(lines))

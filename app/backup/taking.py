@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from app.backup import escrow, folder
+from app.backup.archives import contents
 from app.backup.dumping import GZIP, dump, fingerprints, moment
 from app.backup.envelope import new_identity, seal_identity, unseal
 from app.backup.folder import DATABASE, IDENTITY, Manifest
 from app.backup.progress import counted
-from app.backup.trail import anchor_folders
 from app.kernel import clock
 from app.kernel.ids import new_id
 from app.kernel.settings import Settings, settings
@@ -87,7 +87,7 @@ async def write(target: Path, url: str, config: Settings, passphrase: str) -> Ma
         file.write(sealed)
         folder.sync_to_disk(file)
     # Anchors first: what they tell of is then in the dump, and not the other way round.
-    escrow.write_anchors(target, anchor_folders(config), identity)
+    escrow.write_anchors(target, config.anchors, identity)
     async with moment(url) as at:
         taken_at = clock.wall()
         tables = await fingerprints(at, identity)
@@ -112,8 +112,9 @@ async def write(target: Path, url: str, config: Settings, passphrase: str) -> Ma
 def prove(target: Path, passphrase: str) -> None:
     """Reads everything back from the disk with nothing but the passphrase."""
     manifest, identity = folder.open_backup(target, passphrase)
-    escrow.Escrow(target / folder.SECRETS, identity)
-    escrow.Escrow(target / folder.ANCHORS, identity)
+    for name in (folder.SECRETS, folder.ANCHORS):
+        for _ in contents(target / name, identity):
+            pass
     with (target / DATABASE).open("rb") as file, counted("重读核对 verify", manifest.dump_bytes) as done:
         plain = Tail(done)
         unseal(file, plain, identity)

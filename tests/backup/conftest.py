@@ -118,10 +118,33 @@ def hospital() -> Iterator[Hospital]:
                 done = jiuyi(word, data=data, DATABASE_URL=database_url, REDIS_URL=redis_url)
                 assert done.returncode == 0, done.stderr
             execute(database_url, LIVELY)
+            seal(data, database_url)
         done = jiuyi("backup", target, data=data)
         assert done.returncode == 0, done.stderr + done.stdout
         identity = open_identity((target / folder.IDENTITY).read_bytes(), PASSPHRASE)
         yield Hospital(data, target, folder.read_manifest(target), identity)
+
+
+SEAL = """
+import asyncio
+from app.kernel import database
+from app.traces.sealing import keep_sealing
+async def do():
+    await database.open_pool(size=2)
+    while await keep_sealing():
+        pass
+    await database.close_pool()
+asyncio.run(do())
+"""
+
+
+def seal(data: Path, database_url: str) -> None:
+    """As the worker does every second."""
+    done = subprocess.run(
+        [sys.executable, "-c", SEAL], env=environment(data, DATABASE_URL=database_url), cwd=ROOT,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")

@@ -126,6 +126,8 @@ def test_a_backup_of_a_busy_hospital_is_one_moment(hospital: Hospital, tmp_path:
     done = jiuyi("restore", tmp_path / "copy", "--check", data=place)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "行数和哈希与清单一致" in done.stdout
+    assert "审计链完整" in done.stdout
+    assert "与锚点一致" in done.stdout
     for column in ("person.id_number", "person.phone", "totp_seed.seed"):
         assert column in done.stdout
 
