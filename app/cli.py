@@ -19,6 +19,7 @@ from app.launch import environment
 from app.launch.refusals import CannotStart
 
 R = TypeVar("R")
+PASSPHRASE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Refusing(click.Group):
@@ -147,6 +148,31 @@ def status(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over by n
     found = _in_database(room.look)
     click.echo(msgspec.json.encode(found).decode() if as_json else room.screen(found))
     sys.exit(1 if found.troubles else 0)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--passphrase-file", type=PASSPHRASE_FILE, help="its first line is the passphrase")
+def backup(folder: Path, passphrase_file: Path | None) -> None:
+    """Copy the whole hospital into FOLDER, encrypted; also while it runs. docs/manuals/backup.md"""
+    from app.backup import passphrases, taking
+
+    taking.run(folder.absolute(), passphrases.ask(passphrase_file, new=True))
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--passphrase-file", type=PASSPHRASE_FILE, help="its first line is the passphrase")
+@click.option("--replace", is_flag=True, help="set the hospital that is here aside, under a dated name")
+@click.option("--check", is_flag=True, help="only try it, on a server that is thrown away")
+def restore(folder: Path, passphrase_file: Path | None, replace: bool, check: bool) -> None:  # noqa: FBT001 - click's way
+    """Bring the hospital of the backup in FOLDER up again, whole or not at all."""
+    from app.backup import checking, passphrases, restoring
+
+    passphrase = passphrases.ask(passphrase_file, new=False)
+    if check:
+        sys.exit(checking.run(folder.absolute(), passphrase))
+    restoring.run(folder.absolute(), passphrase, replace=replace)
 
 
 @main.group()

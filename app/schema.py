@@ -39,6 +39,7 @@ SQL_FILES: list[Path] = [
     ROOT / "app/pharmacy/pharmacy.sql",
     ROOT / "notifications/realtime.sql",
     ROOT / "app/letters/letters.sql",
+    ROOT / "app/backup/backup.sql",
 ]
 
 

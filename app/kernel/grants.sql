@@ -39,7 +39,7 @@ END $$;
 
 REVOKE INSERT, UPDATE, DELETE ON journal, journal_leg FROM jiuyi_app, jiuyi_worker;
 REVOKE UPDATE, DELETE ON event FROM jiuyi_app, jiuyi_worker;
-REVOKE INSERT, UPDATE, DELETE ON sql_file, migration FROM jiuyi_app, jiuyi_worker;
+REVOKE INSERT, UPDATE, DELETE ON sql_file, migration, restoration FROM jiuyi_app, jiuyi_worker;
 -- Who hears of a fact is the relay's matter: a request only adds to the outbox.
 REVOKE SELECT, UPDATE, DELETE ON outbox FROM jiuyi_app;
 REVOKE ALL ON delivery FROM jiuyi_app;

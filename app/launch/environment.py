@@ -8,6 +8,7 @@ import msgspec
 from app.kernel.settings import Settings, settings
 from app.launch.lock import running
 from app.launch.refusals import CannotStart
+from app.launch.unfinished import refuse_unfinished
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,29 @@ def inherited() -> dict[str, str]:
 def is_demo() -> bool:
     """`jiuyi run` is a demo hospital unless the environment says otherwise."""
     return os.environ.get("JIUYI_DEMO", "1") == "1"
+
+
+OURS = ("JIUYI_", "DATABASE_URL", "REDIS_URL")
+PASSPHRASE = "JIUYI_PASSPHRASE"  # noqa: S105 - its name
+
+
+def ours() -> str:
+    """The variables that make this installation what it is, as lines for an environment file."""
+    found = {name: value for name, value in os.environ.items() if name.startswith(OURS)}
+    return "".join(f"{name}={value}\n" for name, value in sorted(found.items()) if name != PASSPHRASE)
+
+
+def take_passphrase() -> str:
+    """The backup's passphrase, taken away, so that no child inherits it."""
+    return os.environ.pop(PASSPHRASE, "")
+
+
+def use_data(data: Path) -> None:
+    """From here on this process works with another data folder, and asks for its database anew."""
+    os.environ["JIUYI_DATA"] = str(data)
+    for name in ("DATABASE_URL", "JIUYI_ANCHORS", "JIUYI_SIMULATORS"):
+        os.environ.pop(name, None)
+    settings.cache_clear()
 
 
 def for_children(config: Settings, run: Run) -> dict[str, str]:
@@ -60,6 +84,7 @@ def forget(data: Path) -> None:
 
 def join_running_hospital() -> None:
     """Points this process at DATABASE_URL, or else at the hospital that runs on our data."""
+    refuse_unfinished(settings().data)
     if os.environ.get("DATABASE_URL"):
         return
     data = settings().data

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from app.launch.processes import wait_while
 from app.launch.refusals import CannotStart
+from app.launch.unfinished import refuse_unfinished
 
 ORPHANS_SECONDS = 6.0  # after kill -9 of a supervisor its children need a moment to go
 
 
 @contextmanager
-def hold(data: Path) -> Iterator[int]:
+def hold(data: Path, *, restoring: bool = False) -> Iterator[int]:
     """Holds the data directory and yields the descriptor to be kept open in every child.
+
+    Refused where a restore was cut off, unless it is being done again.
 
     The kernel drops the lock when the *last* process that has the descriptor is gone, so a start
     after kill -9 waits for the orphans of the former run instead of sharing their files.
@@ -28,6 +31,8 @@ def hold(data: Path) -> Iterator[int]:
                 f"这个数据目录已有医院在运行(进程 {holder(data)}):{data}。"
                 "请先停止它,或用 JIUYI_DATA 指定另一个目录。"
             )
+        if not restoring:
+            refuse_unfinished(data)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield descriptor
