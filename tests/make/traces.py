@@ -9,8 +9,8 @@ async def access(
     *, person_id: UUID | None, actor_id: UUID | None, permission: str = "visit.read", status: int = 200
 ) -> None:
     await write(
-        "INSERT INTO access_log (actor_kind, actor_id, role, channel, request_id, address, permission, status,"
-        " person_id, reason) VALUES ('staff', $1, 'doctor', 'staff_web', 'r', '', $2, $3, $4, '')",
+        "INSERT INTO access_log (actor_kind, actor_id, role, channel, request_id, address, permission,"
+        " status, person_id, reason) VALUES ('staff', $1, 'doctor', 'staff_web', 'r', '', $2, $3, $4, '')",
         actor_id,
         permission,
         status,
