@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 
 from app.kernel.actor import Actor
 from app.kernel.database import APP_ROLE, DATABASE_AWAY, DB
-from app.kernel.errors import DomainError
+from app.kernel.errors import Unavailable
 
 log = structlog.get_logger()
 
@@ -32,13 +32,11 @@ WITHHELD = Counter(
 )
 
 
-class TrailUnavailable(DomainError):
+class TrailUnavailable(Unavailable):
     """Nothing is shown that is not written. A change may have happened: its key makes it safe to repeat."""
 
     code = "trail_unavailable"
-    status = 503
     message = "暂时无法记录本次访问，因此没有显示内容。请稍后用同样的请求重试，已提交的操作不会重复。"
-    retry_after_s = 1
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
