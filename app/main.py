@@ -29,6 +29,8 @@ from app.metrics.processes import ProcessKind, telling
 from app.metrics.requests import Observed
 from app.metrics.routes import metrics
 from app.routing import routers
+from app.traces.access_log import ACCESS_LOG
+from app.trail import leave_trace
 from app.veil import Veiled
 from notifications.hub import HUB
 
@@ -81,12 +83,14 @@ async def drain() -> None:
 @asynccontextmanager
 async def lifespan(hospital: Litestar) -> AsyncIterator[None]:
     await open_pool()
+    ACCESS_LOG.open()
     HUB.start()
     try:
         async with telling(ProcessKind.SERVE) as hospital.state.process:
             yield
     finally:
         await HUB.stop()
+        await ACCESS_LOG.close()
         await close_channels()
         await SHARED_BUCKETS.close()
         await close_hints()
@@ -99,7 +103,7 @@ def build() -> Litestar:
         lifespan=[lifespan],
         state=State({"process": ProcessKind.SERVE}),
         guards=[limit_requests, enforce_policy],
-        before_send=[add_headers],
+        before_send=[leave_trace, add_headers],
         exception_handlers=EXCEPTION_HANDLERS,
         response_class=Veiled,
         dependencies={

@@ -21,6 +21,7 @@ from app.identity.policy import Veil
 from app.identity.signed_in import VEIL
 from app.kernel.http import AnyRequest
 from app.patients.masking import FIELD_KINDS, MaskKind, mask
+from app.traces.showing import note_reply
 
 OPEN = Veil()
 
@@ -28,9 +29,10 @@ Steps = dict[str, "Steps | MaskKind | None"]  # a field: what to do below it, ho
 
 
 class Veiled(Response[Any]):
-    """A reply that its request's veil has been drawn over."""
+    """A reply that its request's veil has been drawn over, and whose persons its trace has taken down."""
 
     def to_asgi_response(self, app: Any, request: AnyRequest, **how: Any) -> ASGIResponse:
+        note_reply(self.content)
         veil = request.scope["state"].get(VEIL, OPEN)
         if veil is not OPEN and veil != OPEN:
             self.content = draw(veil, self.content)

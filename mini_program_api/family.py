@@ -1,7 +1,7 @@
 """Visit persons (就诊人): oneself and the family."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -57,6 +57,7 @@ class PersonReply(msgspec.Struct, frozen=True, kw_only=True):
     Results open once `scopes` has read and `consents_missing` is empty.
     """
 
+    names_person: ClassVar[str] = "id"
     id: UUID
     name: str
     sex: str

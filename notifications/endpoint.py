@@ -34,7 +34,8 @@ async def realtime(socket: AnySocket) -> None:
         await goodbye(socket, Close(CLOSE_TOO_MANY, why))
         return
     with HUB.sockets.one_of(place), contextlib.suppress(WebSocketDisconnect, Left):
-        await goodbye(socket, await Session(socket.receive_text, socket.send_text).run())
+        session = Session(socket.receive_text, socket.send_text, address=client_address(socket))
+        await goodbye(socket, await session.run())
 
 
 def is_expected(socket: AnySocket) -> bool:

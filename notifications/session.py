@@ -5,6 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import assert_never
 
 import msgspec
@@ -15,10 +16,12 @@ from structlog.contextvars import bound_contextvars
 from app.edge.buckets import Buckets, Demand
 from app.edge.counting import TooManyRequests, actor_demands, take_here
 from app.edge.limits import Group
+from app.identity.policy import role_of
 from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.errors import NotFound
 from app.kernel.ids import new_id
+from app.traces.access_log import ACCESS_LOG, Entry
 from notifications.frames import (
     CLOSE_AUTH,
     CLOSE_DRAIN,
@@ -46,7 +49,7 @@ from notifications.history import LEDGER_AWAY, PRESENT_SECONDS, Cursor
 from notifications.hub import HUB, Hub
 from notifications.kinds import KINDS
 from notifications.place import Place
-from notifications.streams import find, may_join
+from notifications.streams import StreamKind, find, may_join
 from notifications.tickets import Listener, still_welcome, use_ticket
 
 log = structlog.get_logger()
@@ -74,12 +77,18 @@ class Session:
     """`receive` and `send` are the socket's; everything else is this protocol."""
 
     def __init__(
-        self, receive: Callable[[], Awaitable[str]], send: Callable[[str], Awaitable[None]], hub: Hub = HUB
+        self,
+        receive: Callable[[], Awaitable[str]],
+        send: Callable[[str], Awaitable[None]],
+        hub: Hub = HUB,
+        *,
+        address: str = "",
     ) -> None:
         self.id = new_id()
         self.receive = receive
         self.send_text = send
         self.hub = hub
+        self.address = address
         self.limits = hub.limits
         self.dirty = asyncio.Event()
         self.places: dict[str, Place] = {}
@@ -162,12 +171,28 @@ class Session:
 
     async def _join(self, wanted: Wanted) -> StreamHead:
         found = find(KINDS, wanted.s)
-        if found is None or not await may_join(self.actor, *found):
+        if found is None:
+            raise Close(CLOSE_FORBIDDEN, "stream refused")
+        joins = await may_join(self.actor, *found)
+        await self._note(wanted.s, found[0], HTTPStatus.OK if joins else HTTPStatus.FORBIDDEN)
+        if not joins:
             raise Close(CLOSE_FORBIDDEN, "stream refused")
         feed, head = await self.hub.attach(self, wanted.s)
         place = self.places[wanted.s] = Place(self.hub, feed, *found, window=self.window)
         resumed = place.resume(head, epoch=wanted.epoch, after=wanted.after)
         return StreamHead(wanted.s, head.epoch, head.seq, "resume" if resumed else "snapshot")
+
+    async def _note(self, stream: str, kind: StreamKind, status: HTTPStatus) -> None:
+        """To listen is one access: a state is shared by all its listeners, so it names no persons."""
+        entry = Entry(
+            actor=self.actor,
+            role=role_of(self.actor),
+            permission=kind.permission,
+            status=status,
+            address=self.address,
+            reason=stream,
+        )
+        await ACCESS_LOG.write(entry)
 
     async def _read(self) -> Close:
         while True:

@@ -32,6 +32,10 @@ class StreamKind(msgspec.Struct, frozen=True, kw_only=True):
     arrived: Arrived | None = None  # told which alerts a client acknowledged
     shown: Shown = nothing_to_prove  # the alerts that a snapshot brings
 
+    @property
+    def permission(self) -> str:
+        return f"stream.{self.prefix}"
+
     def name(self, owner_id: UUID) -> str:
         return f"{self.prefix}:{owner_id}:{self.topic}"
 
@@ -53,7 +57,7 @@ def find(kinds: dict[str, StreamKind], stream: str) -> tuple[StreamKind, UUID] |
 
 async def may_join(actor: Actor, kind: StreamKind, owner_id: UUID) -> bool:
     """The policy names the roles that may hear this kind of stream; the kind knows whose place it is."""
-    if POLICY.find(actor, f"stream.{kind.prefix}") is None:
+    if POLICY.find(actor, kind.permission) is None:
         return False
     return await kind.may_listen(actor, owner_id)
 

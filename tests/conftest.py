@@ -20,6 +20,7 @@ from app.identity.signed_in import forget_sessions
 from app.kernel import crypto, database
 from app.kernel.hints import close_hints
 from app.kernel.settings import settings
+from app.traces.access_log import ACCESS_LOG
 from tests.hospital import RunningHospital, run_hospital
 from tests.make.proofs import Signing
 from tests.recording.recorder import RECORDER
@@ -33,6 +34,7 @@ from tests.recording.run import (
 )
 from tests.recording.watching import LibraryLines, LogLine, watch
 from tests.rollback import OnePool
+from tests.trail import open_log
 
 __all__ = [
     "pytest_runtest_setup", "pytest_runtest_teardown", "pytest_sessionfinish", "pytest_terminal_summary",
@@ -165,12 +167,16 @@ async def db(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator
     """The gate's pool for one test: rolled back at its end, or committing under `commits`."""
     if request.node.get_closest_marker("commits"):
         await database.open_pool(dsn=database_url)
+        open_log(commits=True)
         yield database_url
+        await ACCESS_LOG.close()
         await database.close_pool()
     else:
         pool = await OnePool.open(database_url)
         database.DB.pool = pool  # type: ignore[assignment] - the part of a pool that the gate uses
+        open_log(commits=False)
         yield database_url
+        await ACCESS_LOG.close()
         database.DB.pool = None
         with contextlib.suppress(asyncpg.PostgresError):  # after a failed statement there is nothing to see
             await look_at_rows(RECORDER, pool.connection)

@@ -11,6 +11,7 @@ from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.database import fetch, fetch_one, query
 from app.kernel.errors import NotFound
+from app.traces.showing import note_shown
 
 OPEN_SHOWN_MAX = 100
 
@@ -64,7 +65,7 @@ async def ward_alert_state(actor: Actor, *, ward_id: UUID) -> WardAlertState:
     if ward is None:
         raise WardNotFound(ward_id=ward_id)
     rows = await fetch(
-        "SELECT a.id AS alert_id, b.label AS bed, a.kind, a.level, a.text AS words, a.raised_at,"
+        "SELECT a.id AS alert_id, a.person_id, b.label AS bed, a.kind, a.level, a.text AS words, a.raised_at,"
         " CASE WHEN a.status = 'accepted' THEN NULL ELSE a.ack_deadline END AS deadline,"
         " a.status, r.target, a.escalations, s.name AS accepted_by, count(*) OVER () AS open"
         " FROM alert a JOIN alert_rung r ON r.level = a.level AND r.rung = a.rung"
@@ -85,6 +86,7 @@ async def ward_alert_state(actor: Actor, *, ward_id: UUID) -> WardAlertState:
 
 def _shown(row: asyncpg.Record) -> WardAlert:
     values = dict(row)
+    note_shown(values.pop("person_id"))
     del values["open"]
     return WardAlert(**values)
 

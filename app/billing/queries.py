@@ -26,6 +26,7 @@ from app.kernel.errors import NotFound
 from app.patients.access import may_act_for, may_follow
 from app.patients.queries import bound_persons
 from app.patients.tables import Scope
+from app.traces.showing import note_shown
 
 PAGE_MAX = 100
 STAY_CHARGES_MAX = 5000
@@ -127,6 +128,7 @@ async def bill_view(actor: Actor, *, bill_id: UUID) -> BillView:
     row = await fetch_one("SELECT * FROM bill WHERE id = $1", bill_id)
     if row is None or not await may_act_for(actor, person_id=row["person_id"], scope=Scope.PAY):
         raise BillNotFound(bill_id=bill_id)
+    note_shown(row["person_id"])
     follows = await may_follow(actor, person_id=row["person_id"])
     lines = await fetch("SELECT * FROM charge WHERE bill_id = $1 AND $2 ORDER BY id", bill_id, follows)
     refunds = await fetch("SELECT * FROM refund WHERE bill_id = $1 ORDER BY id", bill_id)
@@ -148,6 +150,7 @@ async def attempt_view(actor: Actor, *, attempt_id: UUID) -> AttemptView:
     )
     if row is None or not await may_act_for(actor, person_id=row["person_id"], scope=Scope.PAY):
         raise AttemptNotFound(payment_id=attempt_id)
+    note_shown(row["person_id"])
     params = row["pay_params"]
     return msgspec.convert(
         {**dict(row), "pay_params": None if params is None else msgspec.json.decode(params)}, AttemptView

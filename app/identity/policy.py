@@ -1,7 +1,8 @@
 """Who may do what, as data: role, resource, action -> whose rows, and which fields. No row: refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 
@@ -83,15 +84,27 @@ def permit(
 
 
 class Policy:
-    """The rows, found by role and permission. Two rows for one pair would be two truths: refused."""
+    """The rows, found by role and permission. Two rows for one pair would be two truths: refused.
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    What opens anybody's rows leaves its trace, reads and writes alike; `not_logged` names the exceptions
+    and why.
+    """
+
+    def __init__(self, rows: Iterable[Row], *, not_logged: Mapping[str, str] = MappingProxyType({})) -> None:
         self.rows: dict[tuple[str, str], Row] = {}
         for row in rows:
             key = (row.role, row.permission)
             assert key not in self.rows, f"two rows for {key}"
             self.rows[key] = row
+        self.not_logged = not_logged
+        about_patients = {row.permission for row in self.rows.values() if row.rows is not Rows.NONE}
+        assert not_logged.keys() <= about_patients, "an exception from nothing"
+        self.logged = about_patients - not_logged.keys()
         self.permissions = {PUBLIC, *(row.permission for row in self.rows.values())}
+
+    def is_logged(self, permission: str) -> bool:
+        """Whether every use of it leaves its entry in the access log: it is about patients."""
+        return permission in self.logged
 
     def find(self, actor: Actor, permission: str) -> Row | None:
         """The row that lets this actor do it, or None: refused."""

@@ -219,6 +219,11 @@ STREAMS = [
     *permit("stream.bed", {BEDSIDE: PLACE}),
 ]
 
+# About patients, and yet without an entry of its own in the access log.
+NOT_LOGGED = {
+    "realtime.listen": "a ticket that shows nothing; each stream that it joins is logged as stream.*",
+}
+
 POLICY = Policy(
     [
         *PHONE,
@@ -235,5 +240,6 @@ POLICY = Policy(
         *WARDS,
         *TERMINALS,
         *STREAMS,
-    ]
+    ],
+    not_logged=NOT_LOGGED,
 )

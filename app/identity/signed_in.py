@@ -11,7 +11,7 @@ from litestar.handlers import BaseRouteHandler
 
 from app.identity.dpop import ProofInvalid, ProofMissing
 from app.identity.limited import ENROL_PERMISSIONS, ENROL_SCOPE, require_complete, require_recent
-from app.identity.policy import PUBLIC, REACH_OF, Row
+from app.identity.policy import PUBLIC, REACH_OF, Row, role_of
 from app.identity.policy_rows import POLICY
 from app.identity.proofs import AnyConnection, accept_once, proved_key
 from app.identity.scopes import covers, own_scope
@@ -20,6 +20,7 @@ from app.identity.tokens import Claims, TokenRefused, read_token
 from app.kernel.actor import ANONYMOUS, Actor, ActorKind
 from app.kernel.errors import Forbidden, Unauthenticated
 from app.kernel.http import AnyRequest, request_id_of
+from app.traces.showing import TRACE, Trace, begin
 
 ALIVE_SECONDS_MAX = 1.0  # how long an ended session may still pass in this process
 SESSIONS_REMEMBERED_MAX = 10_000
@@ -163,6 +164,8 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
     if permission == PUBLIC or connection.scope.get("method") == "OPTIONS":
         return
     who = await signed_in(connection)
+    state = connection.scope["state"]
+    state[TRACE] = begin(_trace(who.actor, permission))
     row = POLICY.find(who.actor, permission)
     if row is None:
         raise WrongRole
@@ -172,9 +175,17 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
     if row.step_up:
         require_recent(who.claims.auth_time)
     actor = msgspec.structs.replace(who.actor, reach=REACH_OF[row.rows])
-    state = connection.scope["state"]
     state["signed_in"] = msgspec.structs.replace(who, actor=actor)
     state[VEIL] = row.veil
+
+
+def _trace(actor: Actor, permission: str) -> Trace:
+    return Trace(
+        actor=actor,
+        role=role_of(actor),
+        permission=permission,
+        sensitive=POLICY.is_logged(permission),
+    )
 
 
 def _reaches(who: SignedIn, row: Row) -> bool:

@@ -25,6 +25,7 @@ PAGE_MAX = 100
 REQUEST_ID_MIN, REQUEST_ID_MAX = 20, 64
 
 REFUSAL = "refusal"  # where the code of a request's refusal lies in its state, for its log line
+PROBLEM = "problem"  # the same with the ids, for the access log
 
 AnyRequest = Request[Any, Any, State]
 
@@ -82,7 +83,8 @@ def problem(
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response[Any]:
-    request.scope["state"][REFUSAL] = code
+    named = [f"{name}={value}" for name, value in (ids or {}).items()]
+    request.scope["state"] |= {REFUSAL: code, PROBLEM: " ".join([code, *named])}
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,

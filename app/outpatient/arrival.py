@@ -27,6 +27,7 @@ from app.queueing.joining import join_queue, rejoin_queue, undo_check_in
 from app.queueing.queues import department_queue
 from app.queueing.rules import priority_by_age
 from app.queueing.tables import PriorityClass
+from app.traces.showing import note_shown
 
 CARE_DAYS = 3  # the visit day and two more: the department may still read what it ordered
 REGISTRATION = timedelta(hours=12)  # how long the desk that checked somebody in may still see them
@@ -110,6 +111,7 @@ async def _require_presence(actor: Actor, row: asyncpg.Record, shown: Shown | No
         here = actor.kind is ActorKind.SYSTEM
     if not here:
         raise AppointmentNotFound(appointment_id=row["id"])
+    note_shown(row["person_id"])
 
 
 async def _arrive(actor: Actor, row: asyncpg.Record, *, late: bool) -> UUID:

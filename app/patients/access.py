@@ -8,6 +8,7 @@ from app.kernel.database import action, current_transaction, fetch_value, query
 from app.kernel.errors import Forbidden, NotFound
 from app.kernel.ids import new_id
 from app.patients.tables import CareReason, Scope
+from app.traces.showing import note_shown
 
 
 class PersonNotFound(NotFound):
@@ -42,6 +43,7 @@ async def may_see(actor: Actor, *, person_id: UUID) -> bool:
 def remember_seen(person_id: UUID) -> None:
     """For a statement that has asked `jiuyi.actor_sees` beside its rows: this transaction asks no more."""
     current_transaction().found_true.add(("seen", person_id))
+    note_shown(person_id)
 
 
 async def _sees(actor: Actor, person_id: UUID) -> bool:
@@ -92,6 +94,7 @@ async def require_may_act_for(actor: Actor, *, person_id: UUID, scope: Scope = S
         allowed = await may_see(actor, person_id=person_id)
     if not allowed:
         raise PersonNotFound(person_id=person_id)
+    note_shown(person_id)
 
 
 @query
@@ -106,6 +109,7 @@ async def may_speak_for(actor: Actor, *, person_id: UUID) -> bool:
 async def require_speaks_for(actor: Actor, *, person_id: UUID) -> None:
     if not await may_speak_for(actor, person_id=person_id):
         raise PersonNotFound(person_id=person_id)
+    note_shown(person_id)
 
 
 async def _reads(actor: Actor, person_id: UUID) -> bool:

@@ -45,7 +45,7 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s OWNER TO jiuyi_definer', made);
     END LOOP;
 END $$;
-GRANT SELECT ON consent, consent_document, invitation TO jiuyi_definer;
+GRANT SELECT ON consent, consent_document, invitation, break_glass TO jiuyi_definer;
 GRANT UPDATE ON binding, invitation TO jiuyi_definer;  -- a row that is held must be one that may be changed
 SET LOCAL ROLE jiuyi_definer;
 
@@ -141,6 +141,30 @@ BEGIN
         PERFORM set_config('app.seen', seen || asked::text, true);
     END IF;
     RETURN sees;
+END $$;
+
+-- Why a member of staff sees the person, for the access log: the live relation's reason, an ordinary one
+-- before broken glass. Null: no relation of theirs, the policy lets them see everybody.
+CREATE OR REPLACE FUNCTION jiuyi.care_reason(asking uuid, asked uuid) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    persons uuid[] := jiuyi.persons_of(asked);
+    at timestamptz := jiuyi.now();
+    why text := (
+        SELECT care.reason FROM care_relation care JOIN staff ON staff.id = asking
+        WHERE care.person_id = ANY(persons)
+          AND (care.staff_id = staff.id OR care.department_id = staff.department_id
+               OR care.ward_id = staff.ward_id)
+          AND care.valid_from <= at AND (care.valid_to IS NULL OR care.valid_to > at)
+        ORDER BY care.reason = 'break_glass', care.valid_from DESC LIMIT 1);
+BEGIN
+    IF why = 'break_glass' THEN
+        why := 'break_glass: ' || coalesce((
+            SELECT glass.reason FROM break_glass glass
+            WHERE glass.staff_id = asking AND glass.person_id = ANY(persons)
+            ORDER BY glass.opened_at DESC LIMIT 1), '');
+    END IF;
+    RETURN why;
 END $$;
 
 CREATE OR REPLACE FUNCTION jiuyi.persons_read_by(asking uuid) RETURNS SETOF uuid

@@ -16,6 +16,7 @@ from app.patients.binding import lock_person
 from app.patients.events import ConsentGiven, ConsentWithdrawn
 from app.patients.rules import guardian_term, is_minor
 from app.patients.tables import ConsentCode
+from app.traces.showing import note_shown
 
 CONSENTS_SHOWN_MAX = 100
 
@@ -143,6 +144,7 @@ async def withdraw_consent(actor: Actor, *, consent_id: UUID) -> UUID:
     row = await fetch_one("SELECT person_id, code FROM consent WHERE id = $1", consent_id)
     if row is None or not await may_speak_for(actor, person_id=row["person_id"]):
         raise ConsentNotFound(consent_id=consent_id)
+    note_shown(row["person_id"])
     await lock_person(row["person_id"])
     live = await fetch_value("SELECT withdrawn_at IS NULL FROM consent WHERE id = $1", consent_id)
     if live:

@@ -16,6 +16,7 @@ from app.patients.events import BindingProven
 from app.patients.proxies import ActsFor, ProxyNotFound, make_invitation, who_may_act
 from app.patients.queries import find_by_id_number
 from app.patients.tables import Proof, Scope
+from app.traces.showing import note_shown
 
 
 class OnlySelfIsProven(DomainError):
@@ -29,6 +30,7 @@ async def at_the_desk(actor: Actor, *, id_number: str) -> UUID:
     person_id = await find_by_id_number(actor, id_number=id_number)
     if actor.kind is not ActorKind.STAFF or person_id is None:
         raise PersonNotFound
+    note_shown(person_id)
     return person_id
 
 

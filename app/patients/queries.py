@@ -1,6 +1,7 @@
 """Persons as others may read them."""
 
 from datetime import date, datetime
+from typing import ClassVar
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +20,7 @@ BINDINGS_SHOWN_MAX = 20
 
 
 class PersonView(msgspec.Struct, frozen=True, kw_only=True):
+    names_person: ClassVar[str] = "id"
     id: UUID
     name: str
     masked_name: str

@@ -1,4 +1,7 @@
-"""What the boards show: whole states, re-read each time, with masked names only."""
+"""What the boards show: whole states, re-read each time, with masked names only.
+
+A desk's tickets open records, so each is noted as shown; what hangs on the wall of a hall names nobody.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -14,6 +17,7 @@ from app.organization.queries import room, service_window, zone
 from app.queueing.queues import cursor_of, queue_days_of
 from app.queueing.rules import call_order
 from app.queueing.tables import TicketList, TicketStatus
+from app.traces.showing import note_shown
 
 CALL_TTL_S = 60
 CALLING_SHOWN_MAX = 12
@@ -98,7 +102,8 @@ class WindowQueueState(msgspec.Struct, frozen=True, kw_only=True):
 TICKETS = (
     "SELECT t.id, t.queue_id, t.number, t.masked_name, t.status, t.list, t.order_key, t.seq, t.call_id,"
     " t.repeat_no, t.called_at, t.joined_at, t.door_at, t.room_id, t.encounter_id, t.subject_id,"
-    " t.priority_reason, t.misses, t.called_by, t.bound_staff_id, r.name AS room, q.name AS queue_name,"
+    " t.priority_reason, t.misses, t.called_by, t.bound_staff_id, t.person_id,"
+    " r.name AS room, q.name AS queue_name,"
     " CASE WHEN q.number_only THEN '' ELSE coalesce(d.name, q.name) END AS department"
     " FROM ticket t JOIN queue q ON q.id = t.queue_id LEFT JOIN department d ON d.id = q.department_id"
     " LEFT JOIN room r ON r.id = t.room_id"
@@ -245,6 +250,7 @@ def _desk_tickets(rows: Iterable[asyncpg.Record], statuses: set[TicketStatus]) -
 
 
 def _desk_ticket(row: asyncpg.Record) -> DeskTicket:
+    note_shown(row["person_id"])
     return DeskTicket(
         ticket_id=row["id"],
         encounter_id=row["encounter_id"],
