@@ -22,6 +22,7 @@ SQL_FILES: list[Path] = [
     ROOT / "app/traces/leaves.sql",
     ROOT / "app/traces/seals.sql",
     ROOT / "app/traces/versions.sql",
+    ROOT / "app/traces/accesses.sql",
     ROOT / "app/identity/clients.sql",
     ROOT / "app/identity/identity.sql",
     ROOT / "app/organization/organization.sql",

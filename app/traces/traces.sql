@@ -46,8 +46,8 @@ CREATE TABLE IF NOT EXISTS access_log (
 ) PARTITION BY RANGE (at);
 CREATE TABLE IF NOT EXISTS access_log_default PARTITION OF access_log DEFAULT;
 SELECT jiuyi.ensure_partitions('access_log');
-CREATE INDEX IF NOT EXISTS access_log_person ON access_log (person_id, at) WHERE person_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS access_log_actor ON access_log (actor_id, at);
+CREATE INDEX IF NOT EXISTS access_log_person ON access_log (person_id, entry) WHERE person_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS access_log_actor ON access_log (actor_id, entry);
 CREATE INDEX IF NOT EXISTS access_log_order ON access_log (xid, entry);
 
 CREATE OR REPLACE TRIGGER record_version_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON record_version
