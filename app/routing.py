@@ -24,6 +24,7 @@ from app.patients import glass_routes as break_glass
 from app.patients import routes as patients
 from app.pharmacy import routes as pharmacy
 from app.queueing import routes as queueing
+from app.rights import routes as rights_desk
 from bedside_terminal import routes as bedside
 from guide_kiosk import visits as kiosk
 from mini_program_api import (
@@ -38,6 +39,7 @@ from mini_program_api import (
     prescriptions,
     queue,
     reports,
+    rights,
     sharing,
     timeline,
 )
@@ -61,6 +63,7 @@ STAFF: list[ControllerRouterHandler] = [
     break_glass.router,
     pharmacy.router,
     queueing.router,
+    rights_desk.router,
     staff_login.router,
     login_routes.router,
 ]
@@ -70,6 +73,7 @@ CHANNELS: list[ControllerRouterHandler] = [
     family.router,
     consents.router,
     sharing.router,
+    rights.router,
     departments.router,
     appointments.router,
     bills.router,
