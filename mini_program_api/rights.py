@@ -19,6 +19,7 @@ from app.orders import copies as orders
 from app.outpatient import copies as outpatient
 from app.patients import copies as patients
 from app.patients.copying import Section
+from app.patients.forgetting import Contact
 from app.pharmacy import copies as pharmacy
 from app.queueing import copies as queueing
 from app.rights import copies as rights
@@ -44,11 +45,12 @@ SECTIONS: list[Section] = [
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A correction names name, phone or clinical; a deletion everything else, and the phone."""
+    """A correction names name, phone, address or clinical; `wanted` says what is right of these."""
 
     kind: RequestKind
     topics: Annotated[list[Topic], msgspec.Meta(min_length=1, max_length=len(Topic))]
     text: Annotated[str, msgspec.Meta(max_length=1000)]
+    wanted: Contact | None = None
 
 
 class Requests(msgspec.Struct, frozen=True):
@@ -99,7 +101,14 @@ async def ask_for(
     asked: NamedDependency[Command],
 ) -> RequestView:
     request_id = await once(
-        asked, ask, actor, person_id=person_id, kind=data.kind, topics=data.topics, text=data.text
+        asked,
+        ask,
+        actor,
+        person_id=person_id,
+        kind=data.kind,
+        topics=data.topics,
+        text=data.text,
+        wanted=data.wanted,
     )
     return await my_request(actor, request_id=request_id)
 

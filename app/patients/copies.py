@@ -61,7 +61,12 @@ def _identity(row: asyncpg.Record) -> Mapping[str, Any]:
 
     The person knows their own; a window shows them to who brings the card.
     """
-    return {**dict(row), "id_number": masked(row, "id_number"), "phone": masked(row, "phone")}
+    return {
+        **dict(row),
+        "id_number": masked(row, "id_number"),
+        "phone": masked(row, "phone"),
+        "address": masked(row, "address"),
+    }
 
 
 SECTIONS = [
@@ -69,7 +74,8 @@ SECTIONS = [
         name="identity",
         title="身份信息",
         tables=("person", "person_link"),
-        sql="SELECT id, name, sex, born_on, id_number, phone, created_at FROM person WHERE id = ANY($1)",
+        sql="SELECT id, name, sex, born_on, id_number, phone, address, created_at FROM person"
+        " WHERE id = ANY($1)",
         fields={
             "id": "档案编号",
             "name": "姓名",
@@ -77,6 +83,7 @@ SECTIONS = [
             "born_on": "出生日期",
             "id_number": "证件号（遮盖）",
             "phone": "手机号（遮盖）",
+            "address": "地址（遮盖）",
             "created_at": "建档时间",
         },
         codes={"sex": SEXES},

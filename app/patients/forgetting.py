@@ -5,6 +5,8 @@ The callers have decided that it is to be. What a row was before, the record ver
 
 from uuid import UUID
 
+import msgspec
+
 from app.kernel.actor import Actor
 from app.kernel.crypto import blind_index, encrypt
 from app.kernel.database import action, fetch, fetch_value
@@ -12,7 +14,14 @@ from app.kernel.events import emit
 from app.patients.access import PersonNotFound
 from app.patients.binding import end_binding, lock_person
 from app.patients.events import ConsentWithdrawn
-from app.patients.registering import NAME_LENGTH_MAX, PHONE, NameMalformed, PhoneInvalid
+from app.patients.registering import (
+    ADDRESS_LENGTH_MAX,
+    NAME_LENGTH_MAX,
+    PHONE,
+    AddressInvalid,
+    NameMalformed,
+    PhoneInvalid,
+)
 from app.patients.rules import clean_name
 
 
@@ -28,24 +37,50 @@ async def forget_phone(actor: Actor, *, person_id: UUID) -> int:
 
 
 @action
-async def correct_phone(actor: Actor, *, person_id: UUID, phone: str) -> None:
-    if not PHONE.fullmatch(phone):
-        raise PhoneInvalid
-    survivor = await _survivor(person_id)
-    await fetch_value(
-        "UPDATE person SET phone = $2, phone_index = $3 WHERE id = $1",
-        survivor,
-        encrypt(phone, context=f"person.phone.{survivor}"),
-        blind_index(phone, column="person.phone"),
+async def forget_address(actor: Actor, *, person_id: UUID) -> int:
+    """The same for the address."""
+    rows = await fetch(
+        "UPDATE person SET address = NULL"
+        " WHERE id IN (SELECT jiuyi.same_person($1)) AND address IS NOT NULL RETURNING id",
+        person_id,
     )
+    return len(rows)
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is right of a person. What is left out stays as it is."""
+
+    name: str | None = None
+    phone: str | None = None
+    address: str | None = None
+
+
+def checked(contact: Contact) -> Contact:
+    """In the form in which it is stored, or the refusal that says what is wrong."""
+    name = None if contact.name is None else clean_name(contact.name)
+    if name is not None and not 0 < len(name) <= NAME_LENGTH_MAX:
+        raise NameMalformed
+    if contact.phone is not None and not PHONE.fullmatch(contact.phone):
+        raise PhoneInvalid
+    address = None if contact.address is None else contact.address.strip()
+    if address is not None and not 0 < len(address) <= ADDRESS_LENGTH_MAX:
+        raise AddressInvalid
+    return Contact(name=name, phone=contact.phone, address=address)
 
 
 @action
-async def correct_name(actor: Actor, *, person_id: UUID, name: str) -> None:
-    name = clean_name(name)
-    if not 0 < len(name) <= NAME_LENGTH_MAX:
-        raise NameMalformed
-    await fetch_value("UPDATE person SET name = $2 WHERE id = $1", await _survivor(person_id), name)
+async def correct_contact(actor: Actor, *, person_id: UUID, contact: Contact) -> None:
+    """Put right what is named, in the row that speaks for the person."""
+    right, survivor = checked(contact), await _survivor(person_id)
+    await fetch_value(
+        "UPDATE person SET name = coalesce($2, name), phone = coalesce($3, phone),"
+        " phone_index = coalesce($4, phone_index), address = coalesce($5, address) WHERE id = $1",
+        survivor,
+        right.name,
+        right.phone and encrypt(right.phone, context=f"person.phone.{survivor}"),
+        right.phone and blind_index(right.phone, column="person.phone"),
+        right.address and encrypt(right.address, context=f"person.address.{survivor}"),
+    )
 
 
 async def _survivor(person_id: UUID) -> UUID:

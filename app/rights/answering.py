@@ -4,7 +4,6 @@ from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from app.kernel.actor import Actor, ActorKind, system
 from app.kernel.crypto import encrypt
@@ -13,13 +12,14 @@ from app.kernel.errors import Forbidden, Invalid
 from app.kernel.events import emit
 from app.kernel.ids import new_id
 from app.organization.queries import department
-from app.patients.forgetting import correct_name, correct_phone
+from app.patients.forgetting import correct_contact
 from app.rights.events import RequestAnswered, RequestOverdue
 from app.rights.removing import remove
-from app.rights.requests import VIEW, AnsweredAlready, RequestNotFound, RequestView, view
+from app.rights.requests import VIEW, AnsweredAlready, RequestNotFound, RequestView, view, wanted_of
 from app.rights.rules import outcome
 from app.rights.steps import Step
 from app.rights.tables import REQUEST_FLOW, RequestKind, RequestStatus, StepKind, Topic
+from app.rights.words import TOPICS
 
 BATCH_MAX = 100
 ANSWER_LENGTH = range(2, 501)
@@ -35,22 +35,14 @@ class OwnRequest(Forbidden):
     message = "登记申请的人不能自己答复，请由另一位工作人员答复。"
 
 
-class CorrectionNeeded(Invalid):
-    code = "correction_needed"
-    message = "请填写更正后的姓名或手机号；病历内容请选择转交的科室。"
+class DepartmentNeeded(Invalid):
+    code = "department_needed"
+    message = "病历内容只能由记录者本人核实修改，请选择转交的科室。"
 
 
 class Decision(StrEnum):
     ACCEPT = "accept"
     REFUSE = "refuse"
-
-
-class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is right; for what a doctor wrote, whose doctors look at it: only its author amends a record."""
-
-    name: str | None = None
-    phone: str | None = None
-    department_id: UUID | None = None
 
 
 @action
@@ -60,9 +52,12 @@ async def answer(
     request_id: UUID,
     decision: Decision,
     text: str,
-    correction: Correction | None = None,
+    department_id: UUID | None = None,
 ) -> UUID:
-    """Once, by somebody else than who wrote the request down. What is accepted is done here and now."""
+    """Once, by somebody else than who wrote the request down. What is accepted is done here and now.
+
+    `department_id`: whose doctors look at what is said of the record; only its author amends it.
+    """
     assert actor.kind is ActorKind.STAFF
     text = text.strip()
     if len(text) not in ANSWER_LENGTH:
@@ -75,35 +70,36 @@ async def answer(
     if row["status"] != RequestStatus.RECEIVED:
         raise AnsweredAlready(data_request_id=request_id)
     await because(f"data_request {request_id}")
-    steps = [] if decision is Decision.REFUSE else await _done(actor, row, correction or Correction())
+    steps = [] if decision is Decision.REFUSE else await _done(actor, row, department_id)
     await _close(actor, row, text, steps)
     return request_id
 
 
-async def _done(actor: Actor, row: asyncpg.Record, correction: Correction) -> list[Step]:
+async def _done(actor: Actor, row: asyncpg.Record, department_id: UUID | None) -> list[Step]:
     topics = [Topic(topic) for topic in row["topics"]]
-    if row["kind"] == RequestKind.CORRECTION:
-        return [await _corrected(actor, row["person_id"], topic, correction) for topic in topics]
-    return await remove(actor, person_id=row["person_id"], topics=topics, asked_by=row["account_id"])
+    if row["kind"] == RequestKind.DELETION:
+        return await remove(actor, person_id=row["person_id"], topics=topics, asked_by=row["account_id"])
+    if row["wanted"] is not None:
+        # The old values stay in the record versions, for the audit.
+        await correct_contact(actor, person_id=row["person_id"], contact=wanted_of(row))
+    return [
+        await _forwarded(actor, department_id)
+        if topic is Topic.CLINICAL
+        else Step(kind=StepKind.CORRECTED, topic=topic, text=f"{TOPICS[topic]}已更正", affected=1)
+        for topic in topics
+    ]
 
 
-async def _corrected(actor: Actor, person_id: UUID, topic: Topic, right: Correction) -> Step:
-    """The old value stays in the record versions, for the audit."""
-    if topic is Topic.NAME and right.name:
-        await correct_name(actor, person_id=person_id, name=right.name)
-        return Step(kind=StepKind.CORRECTED, topic=topic, text="姓名已更正", affected=1)
-    if topic is Topic.PHONE and right.phone:
-        await correct_phone(actor, person_id=person_id, phone=right.phone)
-        return Step(kind=StepKind.CORRECTED, topic=topic, text="手机号已更正", affected=1)
-    if topic is Topic.CLINICAL and right.department_id:
-        known = await department(actor, department_id=right.department_id)
-        return Step(
-            kind=StepKind.FORWARDED,
-            topic=topic,
-            text=f"已转交{known.name}：病历由记录者本人核实后修改，原文保留",
-            department_id=right.department_id,
-        )
-    raise CorrectionNeeded
+async def _forwarded(actor: Actor, department_id: UUID | None) -> Step:
+    if department_id is None:
+        raise DepartmentNeeded
+    known = await department(actor, department_id=department_id)
+    return Step(
+        kind=StepKind.FORWARDED,
+        topic=Topic.CLINICAL,
+        text=f"已转交{known.name}：病历由记录者本人核实后修改，原文保留",
+        department_id=department_id,
+    )
 
 
 async def _close(actor: Actor, row: asyncpg.Record, text: str, steps: list[Step]) -> None:

@@ -1,13 +1,9 @@
 """Requests about one's own data as the patient's own copy shows them, and what a copy leaves out."""
 
-from collections.abc import Mapping
-from typing import Any
-
-import asyncpg
-
-from app.kernel.crypto import decrypt
 from app.patients.copying import Section
-from app.rights.tables import RequestKind, RequestStatus, StepKind, Topic
+from app.rights.requests import opened
+from app.rights.tables import RequestKind, RequestStatus, StepKind
+from app.rights.words import TOPICS
 
 KINDS = {RequestKind.CORRECTION: "更正", RequestKind.DELETION: "删除"}
 STATUSES = {
@@ -17,30 +13,12 @@ STATUSES = {
     RequestStatus.REFUSED: "未予办理",
     RequestStatus.WITHDRAWN: "已撤回",
 }
-TOPICS = {
-    Topic.NAME: "姓名",
-    Topic.PHONE: "手机号",
-    Topic.CLINICAL: "病历内容",
-    Topic.BINDINGS: "账号绑定",
-    Topic.CONSENTS: "各项同意",
-    Topic.MESSAGES: "手机消息",
-    Topic.RECORDS: "病历和处方",
-    Topic.BILLS: "费用记录",
-}
 STEPS = {
     StepKind.REMOVED: "已删除",
     StepKind.CORRECTED: "已更正",
     StepKind.FORWARDED: "已转交",
     StepKind.KEPT: "依法保存",
 }
-
-
-def _opened(row: asyncpg.Record) -> Mapping[str, Any]:
-    return {
-        **dict(row),
-        "text": decrypt(row["text"], context=f"data_request.text.{row['id']}"),
-        "answer": row["answer"] and decrypt(row["answer"], context=f"data_request.answer.{row['id']}"),
-    }
 
 
 SECTIONS = [
@@ -62,7 +40,7 @@ SECTIONS = [
             "decided_at": "答复时间",
         },
         codes={"kind": KINDS, "topics": TOPICS, "status": STATUSES},
-        shape=_opened,
+        shape=opened,
     ),
     Section(
         name="data_request_steps",

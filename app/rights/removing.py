@@ -8,7 +8,7 @@ from app.kernel.actor import Actor
 from app.kernel.database import action
 from app.kernel.errors import DomainError
 from app.outpatient.queries import has_live_appointment
-from app.patients.forgetting import end_all_bindings, end_all_consents, forget_phone
+from app.patients.forgetting import end_all_bindings, end_all_consents, forget_address, forget_phone
 from app.rights.floors import must_stay
 from app.rights.rules import FLOORS, why_kept
 from app.rights.steps import Step
@@ -32,6 +32,9 @@ async def remove(
     if Topic.PHONE in topics:
         count = await forget_phone(actor, person_id=person_id)
         steps.append(_removed(Topic.PHONE, "登记的手机号已删除", count))
+    if Topic.ADDRESS in topics:
+        count = await forget_address(actor, person_id=person_id)
+        steps.append(_removed(Topic.ADDRESS, "登记的地址已删除", count))
     if Topic.CONSENTS in topics:
         count = await end_all_consents(actor, person_id=person_id, asked_by=asked_by)
         steps.append(_removed(Topic.CONSENTS, "各项同意已撤回，手机上不再展示相关内容", count))

@@ -11,7 +11,8 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from app.kernel.actor import Actor
 from app.kernel.http import PAGE_MAX
 from app.kernel.idempotency import Command, once
-from app.rights.answering import Correction, Decision, answer, request_list, request_view
+from app.patients.forgetting import Contact
+from app.rights.answering import Decision, answer, request_list, request_view
 from app.rights.requests import RequestView, ask_at_the_desk
 from app.rights.tables import RequestKind, Topic
 
@@ -23,14 +24,15 @@ class AskAtDesk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     kind: RequestKind
     topics: Annotated[list[Topic], msgspec.Meta(min_length=1, max_length=len(Topic))]
     text: Annotated[str, msgspec.Meta(max_length=1000)]
+    wanted: Contact | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`text` is what the patient reads; `correction` what is right, where something is put right."""
+    """`text` is what the patient reads; `department_id` whose doctors look at what is said of the record."""
 
     decision: Decision
     text: Annotated[str, msgspec.Meta(max_length=500)]
-    correction: Correction | None = None
+    department_id: UUID | None = None
 
 
 class Requests(msgspec.Struct, frozen=True):
@@ -69,7 +71,7 @@ async def answer_request(
         request_id=data_request_id,
         decision=data.decision,
         text=data.text,
-        correction=data.correction,
+        department_id=data.department_id,
     )
     return await request_view(actor, request_id=data_request_id)
 
@@ -86,6 +88,7 @@ async def write_request_down(
         kind=data.kind,
         topics=data.topics,
         text=data.text,
+        wanted=data.wanted,
     )
     return await request_view(actor, request_id=request_id)
 

@@ -14,9 +14,17 @@ ANSWER_WORKING_DAYS = 15
 SATURDAY = 5
 
 TOPICS_OF: dict[RequestKind, frozenset[Topic]] = {
-    RequestKind.CORRECTION: frozenset({Topic.NAME, Topic.PHONE, Topic.CLINICAL}),
+    RequestKind.CORRECTION: frozenset({Topic.NAME, Topic.PHONE, Topic.ADDRESS, Topic.CLINICAL}),
     RequestKind.DELETION: frozenset(
-        {Topic.PHONE, Topic.BINDINGS, Topic.CONSENTS, Topic.MESSAGES, Topic.RECORDS, Topic.BILLS}
+        {
+            Topic.PHONE,
+            Topic.ADDRESS,
+            Topic.BINDINGS,
+            Topic.CONSENTS,
+            Topic.MESSAGES,
+            Topic.RECORDS,
+            Topic.BILLS,
+        }
     ),
 }
 

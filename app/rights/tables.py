@@ -20,6 +20,7 @@ class Topic(StrEnum):
 
     NAME = "name"
     PHONE = "phone"
+    ADDRESS = "address"
     CLINICAL = "clinical"  # what a doctor wrote or a laboratory measured
     BINDINGS = "bindings"  # which accounts act for the person, and invitations
     CONSENTS = "consents"
@@ -45,12 +46,13 @@ class DataRequest(Table, tablename="data_request"):
     staff_id = UUID(null=True, default=None)
     kind = Varchar(length=12, choices=RequestKind)
     topics = Array(base_column=Varchar(length=12))
-    text = Text()  # encrypted: it may hold the number that is to be put right
+    text = Text()  # encrypted: people write numbers into it
+    wanted = Text(null=True, default=None)  # encrypted JSON: what a correction is to put right
     status = Varchar(length=12, choices=RequestStatus, default=RequestStatus.RECEIVED)
     asked_at = Timestamptz()
     due_on = Date(index=True)  # the last day to answer on
     overdue_at = Timestamptz(null=True, default=None)  # when somebody was told that nobody answers
-    answer = Text(default="")  # encrypted, for the same reason
+    answer = Text(null=True, default=None)  # encrypted, for the same reason
     answered_by = UUID(null=True, default=None)
     decided_at = Timestamptz(null=True, default=None)
 

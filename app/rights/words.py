@@ -3,6 +3,7 @@
 from app.identity.roles import DeviceKind, Role
 from app.patients.binding import Relation
 from app.patients.tables import BreakGlassReason, CareReason
+from app.rights.tables import Topic
 
 ROLES: dict[str, str] = {
     Role.DOCTOR: "医生",
@@ -52,6 +53,18 @@ GLASS_WHY: dict[str, str] = {
     BreakGlassReason.UNCONSCIOUS: "患者无法表达",
     BreakGlassReason.CONSULTATION: "会诊",
     BreakGlassReason.COVER: "代班",
+}
+
+TOPICS: dict[Topic, str] = {
+    Topic.NAME: "姓名",
+    Topic.PHONE: "手机号",
+    Topic.ADDRESS: "地址",
+    Topic.CLINICAL: "病历内容",
+    Topic.BINDINGS: "账号绑定",
+    Topic.CONSENTS: "各项同意",
+    Topic.MESSAGES: "手机消息",
+    Topic.RECORDS: "病历和处方",
+    Topic.BILLS: "费用记录",
 }
 
 SOMETHING = "其他资料"

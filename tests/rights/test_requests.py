@@ -15,9 +15,10 @@ from app.kernel.actor import Actor, Reach, system
 from app.kernel.database import DB
 from app.kernel.errors import DomainError
 from app.outpatient.rules import at
+from app.patients.forgetting import Contact
 from app.patients.linking import link_persons
 from app.patients.queries import accounts_of, bound_persons
-from app.rights.answering import Correction, Decision, answer, request_list, request_view, tell_overdue
+from app.rights.answering import Decision, answer, request_list, request_view, tell_overdue
 from app.rights.floors import must_stay
 from app.rights.requests import WAITING_MAX, ask, ask_at_the_desk, my_request, my_requests, withdraw
 from app.rights.rules import Record
@@ -39,14 +40,27 @@ async def registrar() -> Actor:
     return identity.staff_actor(staff_id, role="registrar", reach=Reach.EVERYBODY)
 
 
-async def asked(account: Actor, person_id: UUID, *topics: Topic, kind: RequestKind = DELETE) -> UUID:
-    return await ask(account, person_id=person_id, kind=kind, topics=topics, text="请按我的要求办理")
+async def asked(
+    account: Actor,
+    person_id: UUID,
+    *topics: Topic,
+    kind: RequestKind = DELETE,
+    wanted: Contact | None = None,
+) -> UUID:
+    return await ask(
+        account, person_id=person_id, kind=kind, topics=topics, text="请按我的要求办理", wanted=wanted
+    )
 
 
-async def accepted(request_id: UUID, **correction: object) -> Actor:
+async def accepted(request_id: UUID, department_id: UUID | None = None) -> Actor:
     who = await registrar()
-    right = Correction(**correction) if correction else None  # type: ignore[arg-type] - as the struct takes them
-    await answer(who, request_id=request_id, decision=Decision.ACCEPT, text="已按申请办理", correction=right)
+    await answer(
+        who,
+        request_id=request_id,
+        decision=Decision.ACCEPT,
+        text="已按申请办理",
+        department_id=department_id,
+    )
     return who
 
 
@@ -67,12 +81,21 @@ async def visited(person_id: UUID, kind: EncounterKind, on: date, *, over: bool 
 async def test_a_corrected_phone_is_the_one_on_file_and_the_old_one_is_kept_as_a_version(db: str) -> None:
     account, person_id = await person(phone="13800000001")
     old = await value("SELECT phone FROM person WHERE id = $1", person_id)
-    request_id = await asked(account, person_id, Topic.PHONE, kind=CORRECT)
-    await accepted(request_id, phone=NEW_PHONE)
+    wanted = Contact(name=" 李晓明 ", phone=NEW_PHONE, address="北京市海淀区学院路1号")
+    topics = (Topic.NAME, Topic.PHONE, Topic.ADDRESS)
+    request_id = await asked(account, person_id, *topics, kind=CORRECT, wanted=wanted)
+    await accepted(request_id)
     (bound,) = await bound_persons(account)
-    assert bound.masked_phone == "139****5678"
-    (step,) = (await my_request(account, request_id=request_id)).steps
-    assert (step.kind, step.topic) == (StepKind.CORRECTED, Topic.PHONE)
+    assert (bound.name, bound.masked_phone, bound.masked_address) == (
+        "李晓明",
+        "139****5678",
+        "北京市海淀区***",
+    )
+    found = await my_request(account, request_id=request_id)
+    assert (found.wanted_name, found.wanted_phone) == ("李晓明", "139****5678")
+    assert {(step.kind, step.topic) for step in found.steps} == {
+        (StepKind.CORRECTED, topic) for topic in topics
+    }
     before = await kept_phone(person_id, op="I")
     assert before == old
     assert (await why(person_id)) == f"data_request {request_id}"
@@ -101,7 +124,7 @@ async def raw(sql: str, person_id: UUID, op: str) -> str:
 async def test_clinical_content_goes_to_the_department_whose_doctors_wrote_it(db: str) -> None:
     account, person_id = await person()
     request_id = await asked(account, person_id, Topic.CLINICAL, kind=CORRECT)
-    assert await refused(accepted(request_id)) == "correction_needed"
+    assert await refused(accepted(request_id)) == "department_needed"
     await accepted(request_id, department_id=await organization.department(name="呼吸内科"))
     found = await my_request(account, request_id=request_id)
     assert found.status is RequestStatus.ACCEPTED
@@ -236,6 +259,24 @@ async def test_a_wish_names_what_it_is_about(
     assert await refused(ask(account, person_id=person_id, kind=kind, topics=topics, text=text)) == code
 
 
+@pytest.mark.parametrize(
+    ("topics", "wanted", "code"),
+    [
+        ([Topic.PHONE], None, "wanted_needed"),
+        ([Topic.PHONE], Contact(name="李晓明"), "wanted_needed"),
+        ([Topic.CLINICAL], Contact(name="李晓明"), "wanted_needed"),
+        ([Topic.PHONE], Contact(phone="12345"), "phone_invalid"),
+        ([Topic.NAME], Contact(name="  "), "name_malformed"),
+        ([Topic.ADDRESS], Contact(address=" "), "address_invalid"),
+    ],
+)
+async def test_a_correction_says_what_is_right(
+    db: str, topics: Sequence[Topic], wanted: Contact | None, code: str
+) -> None:
+    account, person_id = await person()
+    assert await refused(asked(account, person_id, *topics, kind=CORRECT, wanted=wanted)) == code
+
+
 async def test_only_who_speaks_for_the_person_asks_and_few_wait(db: str) -> None:
     account, person_id = await person()
     daughter = await relative(account, person_id)
@@ -275,8 +316,12 @@ async def test_what_is_late_is_told_once_and_stands_first(db: str) -> None:
 async def test_what_was_written_lies_sealed(db: str) -> None:
     account, person_id = await person()
     text = f"请把手机号改为{NEW_PHONE}"
-    await ask(account, person_id=person_id, kind=CORRECT, topics=[Topic.PHONE], text=text)
-    assert NEW_PHONE not in await value("SELECT text FROM data_request")
+    wanted = Contact(phone=NEW_PHONE)
+    await ask(account, person_id=person_id, kind=CORRECT, topics=[Topic.PHONE], text=text, wanted=wanted)
+    assert NEW_PHONE not in await value("SELECT row_to_json(data_request)::text FROM data_request")
+    (seen,) = await request_list(await registrar())
+    assert NEW_PHONE not in str(seen)
+    assert "139****5678" in seen.text
     facts = await value("SELECT string_agg(fact::text, '') FROM event WHERE kind LIKE 'data_request%'")
     assert NEW_PHONE not in facts
 
