@@ -18,6 +18,7 @@ from app.outpatient import tables as outpatient
 from app.patients import tables as patients
 from app.pharmacy import tables as pharmacy
 from app.queueing import tables as queueing
+from app.rights import tables as rights
 from notifications import tables as notifications
 
 TABLES: list[type[Table]] = [
@@ -35,6 +36,7 @@ TABLES: list[type[Table]] = [
     *inpatient.TABLES,
     *laboratory.TABLES,
     *pharmacy.TABLES,
+    *rights.TABLES,
     *notifications.TABLES,
 ]
 

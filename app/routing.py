@@ -25,6 +25,7 @@ from app.patients import routes as patients
 from app.pharmacy import routes as pharmacy
 from app.queueing import routes as queueing
 from app.traces import record_routes as records
+from app.rights import routes as rights_desk
 from bedside_terminal import routes as bedside
 from guide_kiosk import visits as kiosk
 from mini_program_api import (
@@ -39,6 +40,7 @@ from mini_program_api import (
     prescriptions,
     queue,
     reports,
+    rights,
     sharing,
     timeline,
 )
@@ -63,6 +65,7 @@ STAFF: list[ControllerRouterHandler] = [
     pharmacy.router,
     queueing.router,
     records.router,
+    rights_desk.router,
     staff_login.router,
     login_routes.router,
 ]
@@ -72,6 +75,7 @@ CHANNELS: list[ControllerRouterHandler] = [
     family.router,
     consents.router,
     sharing.router,
+    rights.router,
     departments.router,
     appointments.router,
     bills.router,

@@ -38,6 +38,7 @@ SQL_FILES: list[Path] = [
     ROOT / "app/inpatient/inpatient.sql",
     ROOT / "app/laboratory/laboratory.sql",
     ROOT / "app/pharmacy/pharmacy.sql",
+    ROOT / "app/rights/rights.sql",
     ROOT / "notifications/realtime.sql",
     ROOT / "app/letters/letters.sql",
     ROOT / "app/backup/backup.sql",

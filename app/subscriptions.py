@@ -36,10 +36,12 @@ from app.pharmacy import story as pharmacy_story
 from app.pharmacy import waiting as pharmacy_waiting
 from app.pharmacy.events import PrescriptionDispensed, PrescriptionReady, PrescriptionReturned
 from app.queueing.events import QueueChanged, TicketCalled, WindowQueueChanged
+from app.rights.events import RequestAnswered
 from notifications import access as told_access
 from notifications import alerts as told_alerts
 from notifications import bedside as told_bedside
 from notifications import queueing as told_queues
+from notifications import rights as told_rights
 from notifications import visits as told_visits
 
 SUBSCRIPTIONS: list[Subscription] = [
@@ -97,6 +99,7 @@ SUBSCRIPTIONS: list[Subscription] = [
     Subscription("notifications.phone_unbound", PersonUnbound, told_access.ended),
     Subscription("notifications.phone_of_age", CameOfAge, told_access.came_of_age),
     Subscription("notifications.phone_glass_broken", BreakGlassOpened, told_access.glass_broken),
+    Subscription("notifications.phone_request_answered", RequestAnswered, told_rights.answered),
     Subscription("notifications.ward_raised", AlertRaised, told_alerts.show),
     Subscription("notifications.ward_escalated", AlertEscalated, told_alerts.show),
     Subscription("notifications.ward_accepted", AlertAccepted, told_alerts.show),

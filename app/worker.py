@@ -42,6 +42,7 @@ from app.outpatient.schedule import free_numbers, roll_sessions
 from app.partitions import keep_partitions
 from app.patients.break_glass import tell_overdue
 from app.patients.majority import tell_majority
+from app.rights.answering import tell_overdue as tell_requests_overdue
 from app.subscriptions import SUBSCRIPTIONS
 from app.traces.sealing import keep_sealing
 from notifications.retention import forget_old
@@ -79,6 +80,7 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("outpatient.forget_identifications", 3600, forget_identifications),
     ("patients.majority", 60, tell_majority),  # often, and cheap: the clock may have moved
     ("patients.break_glass_overdue", 60, tell_overdue),
+    ("rights.requests_overdue", 60, tell_requests_overdue),
     ("inpatient.nightly_fees", 60, post_nightly_fees),
     ("identity.forget_spent", 3600, forget_spent),
     ("notifications.forget_old", 3600, forget_old),

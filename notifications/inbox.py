@@ -88,6 +88,15 @@ async def tell_account(
         await push(actor, stream=account_inbox(account_id), type=event.kind, data=data, prio=prio)
 
 
+@action
+async def forget_messages_about(actor: Actor, *, person_id: UUID) -> int:
+    """The person wants them gone: every inbox loses what it was told so far. How many went."""
+    gone = await fetch(
+        "DELETE FROM message WHERE person_id IN (SELECT jiuyi.same_person($1)) RETURNING id", person_id
+    )
+    return len(gone)
+
+
 @query
 async def messages_of(
     actor: Actor, *, account_id: UUID, limit: int = SHOWN_MAX, after: UUID | None = None

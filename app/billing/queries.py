@@ -240,3 +240,13 @@ def _channel_total(total: AccountTotal) -> ChannelTotal:
         refunded_fen=total.credit_fen,
         net_fen=total.balance_fen,
     )
+
+
+@query
+async def last_paid(actor: Actor, *, person_id: UUID) -> datetime | None:
+    """When money last moved for the person. The caller has decided who may know."""
+    return await fetch_value(
+        "SELECT max(greatest(b.paid_at, r.ended_at)) FROM bill b LEFT JOIN refund r ON r.bill_id = b.id"
+        " WHERE b.person_id IN (SELECT jiuyi.same_person($1)) AND b.paid_at IS NOT NULL",
+        person_id,
+    )

@@ -119,6 +119,8 @@ ROUTES: tuple[tuple[str, str, Group], ...] = (
     ("POST", "/api/bedside/v1/deposit/top-ups", Group.PAY),
     ("POST", "/api/mini-program/v1/persons", Group.IDENTIFY),
     ("POST", "/api/mini-program/v1/invitations/accept", Group.IDENTIFY),
+    ("POST", "/api/mini-program/v1/persons/{person_id}/exports", Group.IDENTIFY),
+    ("GET", "/api/mini-program/v1/exports/{export_id}", Group.IDENTIFY),
     ("POST", "/api/kiosk/v1/identify", Group.IDENTIFY),
     ("POST", "/api/bedside/v1/unlock", Group.IDENTIFY),
 )

@@ -68,3 +68,23 @@ async def diagnoses_of(actor: Actor, *, encounter_id: UUID) -> list[DiagnosisVie
         encounter_id,
     )
     return [DiagnosisView(**dict(row)) for row in rows]
+
+
+class Treated(msgspec.Struct, frozen=True, kw_only=True):
+    """When one kind of treatment was last over. `running`: it is not, or nobody wrote down when it was."""
+
+    kind: EncounterKind
+    last_at: datetime | None
+    running: bool
+
+
+@query
+async def treated(actor: Actor, *, person_id: UUID) -> list[Treated]:
+    """Each kind of treatment that the person had here. The caller has decided who may know."""
+    rows = await fetch(
+        "SELECT kind, max(coalesce(ended_at, started_at)) AS last_at, bool_or(ended_at IS NULL) AS running"
+        " FROM encounter WHERE person_id IN (SELECT jiuyi.same_person($1)) AND status <> 'cancelled'"
+        " GROUP BY kind ORDER BY kind",
+        person_id,
+    )
+    return [Treated(**{**dict(row), "kind": EncounterKind(row["kind"])}) for row in rows]

@@ -63,6 +63,9 @@ SEALED = (
     Sealed(table="attempt", column="payer"),
     Sealed(table="pay_notice", column="content"),
     Sealed(table="wristband", column="qr_text"),
+    Sealed(table="data_request", column="text"),
+    Sealed(table="data_request", column="wanted"),
+    Sealed(table="data_request", column="answer"),
 )
 
 PASSING = (

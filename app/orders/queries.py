@@ -303,3 +303,14 @@ def _as(struct: type[S], row: asyncpg.Record, **more: object) -> S:
     """The struct's fields from the row of the same names; `more` stands for what the row has not."""
     fields = {name: row[name] for name in struct.__struct_fields__ if name not in more}
     return msgspec.convert(fields | more, struct)
+
+
+@query
+async def last_prescribed(actor: Actor, *, person_id: UUID) -> dict[PrescriptionMark, datetime]:
+    """When the person was last given each colour of prescription. The caller has decided who may know."""
+    rows = await fetch(
+        "SELECT p.mark, max(o.signed_at) AS at FROM prescription p JOIN clinical_order o ON o.id = p.id"
+        " WHERE o.person_id IN (SELECT jiuyi.same_person($1)) AND o.signed_at IS NOT NULL GROUP BY p.mark",
+        person_id,
+    )
+    return {PrescriptionMark(row["mark"]): row["at"] for row in rows}

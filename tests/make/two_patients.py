@@ -32,6 +32,8 @@ from app.patients.proxies import invite
 from app.patients.tables import BreakGlassReason, CareReason, Scope
 from app.queueing.joining import join_queue
 from app.queueing.queues import window_queue
+from app.rights.exports import ask_for_copy
+from app.rights.requests import RequestKind, Topic, ask
 from tests.make import identity, laboratory, letters, oauth, orders, organization, patients, visit
 from tests.make.inpatient import write
 from tests.make.rows import row, value
@@ -71,7 +73,7 @@ PATIENTS_OWN = (
     "person_id", "encounter_id", "appointment_id", "held_id", "bill_id", "attempt_id", "order_id",
     "prescription_id", "submission_id", "specimen_id", "report_id", "critical_value_id", "ticket_id",
     "admission_id", "alert_id", "message_id", "arrived_id", "visit_encounter_id", "window_ticket_id",
-    "consent_id", "binding_id", "invitation_id",
+    "consent_id", "binding_id", "invitation_id", "export_id", "data_request_id",
 )  # fmt: skip
 
 
@@ -294,6 +296,14 @@ async def _shared(about: orders.Visit) -> dict[str, UUID]:
             guardian=False,
             scopes=["read"],
             valid_to=ends_at,
+        ),
+        "export_id": await ask_for_copy(about.phone, person_id=about.person_id),
+        "data_request_id": await ask(
+            about.phone,
+            person_id=about.person_id,
+            kind=RequestKind.DELETION,
+            topics=[Topic.PHONE],
+            text="请删除登记的手机号",
         ),
         "invitation_id": await invite(
             about.phone, person_id=about.person_id, scopes=[Scope.READ], ends_at=ends_at

@@ -76,6 +76,10 @@ def of_person(about: World) -> dict[str, str]:
     return {"person_id": about.ids["person_id"]}
 
 
+def deletion() -> Body:
+    return {"kind": "deletion", "topics": ["phone"], "text": "请删除登记的手机号"}
+
+
 PARAMS: dict[str, Callable[[World], dict[str, str]]] = {
     "GET /icd10": lambda about: {"q": "J"},
     f"GET {PHONE_API}/bills": of_person,
@@ -176,6 +180,11 @@ BODIES: dict[str, Callable[[World, World], Body]] = {
     "POST /desk/bindings/{binding_id:uuid}/prove": card,
     "POST /desk/bindings/{binding_id:uuid}/end": card,
     "POST /desk/invitations": lambda me, about: {**card(me, about), **share(me, about)},
+    f"POST {PHONE_API}/persons/{{person_id:uuid}}/data-requests": lambda me, about: deletion(),
+    "POST /desk/data-requests": lambda me, about: {**card(me, about), **deletion()},
+    "POST /data-requests/{data_request_id:uuid}/answer": lambda me, about: {
+        "decision": "refuse", "text": "请先办理退费"
+    },
     "POST /break-glass": lambda me, about: {
         **of_person(about), "reason": "emergency", "explanation": "急诊抢救室接诊，患者昏迷"
     },

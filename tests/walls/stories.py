@@ -13,7 +13,7 @@ from app.inpatient.bedside import unlock_bedside
 from app.inpatient.calling import call_nurse
 from app.inpatient.daily import post_daily_charge
 from app.inpatient.wristbands import wristband_text
-from app.kernel.actor import Actor, system
+from app.kernel.actor import Actor, Reach, system
 from app.kernel.database import action, fetch
 from app.laboratory.reporting import release_report, verify_report
 from app.outpatient.arrival import check_in
@@ -27,6 +27,10 @@ from app.patients.linking import link_persons
 from app.patients.proxies import invite
 from app.patients.tables import BreakGlassReason, Scope
 from app.queueing.calling import call_next
+from app.rights.answering import Decision, answer
+from app.rights.exports import ask_for_copy
+from app.rights.requests import ask
+from app.rights.tables import RequestKind, Topic
 from tests.make import identity, inpatient, laboratory, orders, organization, patients, pharmacy, visit
 from tests.make.rows import value
 
@@ -58,6 +62,7 @@ async def story(name: str) -> Story:
         about, encounter_id=encounter_id, doctor=place.doctor, department_id=place.department_id
     )
     await _treat(about)
+    await _ask_about_data(phone, person_id)
     nurse, terminal, station = await _stay(person_id, number)
     duplicate = await patients.person(name=name)
     await link_persons(TEST, duplicate_id=duplicate, survivor_id=person_id)
@@ -88,6 +93,18 @@ async def _open_to_others(phone: Actor, person_id: UUID) -> None:
     emergency = identity.staff_actor(await organization.staff())
     reason = BreakGlassReason.EMERGENCY
     await break_glass(emergency, person_id=person_id, reason=reason, explanation="患者昏迷，需要了解过敏史")
+
+
+async def _ask_about_data(phone: Actor, person_id: UUID) -> None:
+    """A copy, and a deletion that a registrar answers: what is kept, and why."""
+    await ask_for_copy(phone, person_id=person_id)
+    asked = await ask(
+        phone, person_id=person_id, kind=RequestKind.DELETION, topics=[Topic.RECORDS], text="请删除我的病历"
+    )
+    desk = identity.staff_actor(
+        await organization.staff(role="registrar"), role="registrar", reach=Reach.EVERYBODY
+    )
+    await answer(desk, request_id=asked, decision=Decision.ACCEPT, text="病历须依法保存")
 
 
 async def _visit(about: orders.Visit, number: str) -> tuple[visit.Clinic, Actor, UUID]:

@@ -36,6 +36,8 @@ IDS = {
     "message_id": "message",
     "visit_id": "encounter",
     "stay_id": "admission",
+    "export_id": "data_export",
+    "data_request_id": "data_request",
 }
 # Reads whose answer holds ids of strangers although nothing is wrong, and why.
 EXEMPT: dict[str, str] = {}
