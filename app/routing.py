@@ -24,8 +24,8 @@ from app.patients import glass_routes as break_glass
 from app.patients import routes as patients
 from app.pharmacy import routes as pharmacy
 from app.queueing import routes as queueing
-from app.traces import record_routes as records
 from app.rights import routes as rights_desk
+from app.traces import record_routes as records
 from bedside_terminal import routes as bedside
 from guide_kiosk import visits as kiosk
 from mini_program_api import (
