@@ -4,16 +4,20 @@ import asyncio
 import time
 from collections.abc import Iterable
 
+import asyncpg
 import msgspec
+import structlog
 
 from app.alerts.tables import AlertLevel
 from app.kernel.actor import Actor, system
-from app.kernel.database import DATABASE_AWAY, fetch, fetch_value, query
+from app.kernel.database import DATABASE_AWAY, fetch, query
 from app.kernel.errors import DomainError
 from app.kernel.events import Lane
 from app.metrics.families import Family, Sample
 from app.metrics.processes import ProcessKind
 from app.partitions import PARTITIONED
+
+log = structlog.get_logger()
 
 KEPT_SECONDS = 2.0  # two scrapers and a curious person cost one look
 ASK_SECONDS_MAX = 3.0
@@ -22,13 +26,12 @@ ALIVE_SECONDS = 20  # four beats: app/metrics/processes.py
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One gauge. `sql` returns its labels' columns and `value`; `needs` is a function that may be missing."""
+    """One gauge. `sql` returns its labels' columns and `value`."""
 
     name: str
     about: str
     labels: tuple[str, ...] = ()
     sql: str
-    needs: str = ""
 
 
 def each(column: str, values: Iterable[str]) -> str:
@@ -105,10 +108,8 @@ QUESTIONS: list[Question] = [
         name="jiuyi_partition_stray_rows",
         about="Rows that fell into a default partition because their month was missing",
         labels=("partitioned",),
-        sql=" UNION ALL ".join(
-            f"SELECT '{table}' AS partitioned, count(*) AS value FROM {table}_default"
-            for table in PARTITIONED
-        ),
+        sql="SELECT every.partitioned, jiuyi.stray_rows(every.partitioned) AS value"
+        f" FROM {each('partitioned', PARTITIONED)}",
     ),
     Question(
         name="jiuyi_partitions_ahead",
@@ -130,7 +131,11 @@ QUESTIONS: list[Question] = [
         name="jiuyi_seal_lag_seconds",
         about="Age of the oldest committed trace that no seal covers",
         sql="SELECT jiuyi.seal_lag_seconds() AS value",
-        needs="jiuyi.seal_lag_seconds()",
+    ),
+    Question(
+        name="jiuyi_anchors_ailing",
+        about="Folders of anchors that could not be told of the last seals",
+        sql="SELECT count(*) AS value FROM anchor_state WHERE ails <> ''",
     ),
 ]
 
@@ -138,11 +143,7 @@ QUESTIONS: list[Question] = [
 @query
 async def answers(actor: Actor, *, questions: list[Question]) -> list[Family]:
     """One short transaction for all of them."""
-    return [await _answer(question) for question in questions if await _is_there(question)]
-
-
-async def _is_there(question: Question) -> bool:
-    return not question.needs or await fetch_value("SELECT to_regprocedure($1) IS NOT NULL", question.needs)
+    return [await _answer(question) for question in questions]
 
 
 async def _answer(question: Question) -> Family:
@@ -173,7 +174,9 @@ class Answers:
         try:
             async with asyncio.timeout(ASK_SECONDS_MAX):
                 found = await answers(system("metrics"), questions=QUESTIONS)
-        except (DomainError, TimeoutError, *DATABASE_AWAY):
+        except (DomainError, TimeoutError, asyncpg.PostgresError, *DATABASE_AWAY):
+            # Also where a question itself is wrong: what the processes count must still be seen.
+            log.warning("figures_unknown", exc_info=True)
             return [_database(up=0)]
         return [_database(up=1), *found]
 

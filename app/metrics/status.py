@@ -45,7 +45,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, int] = {}  # by status: due, running, dead
     job_lag_seconds: float = 0
     alert_overdue_seconds: float = 0
-    seal_lag_seconds: float | None = None  # None: nothing is sealed here
+    seal_lag_seconds: float = 0
     backup: LastBackup | None
     disk_free_bytes: int
     disk_bytes: int
@@ -67,7 +67,7 @@ async def look() -> Status:
     try:
         figures = Figures(await answers(actor, questions=QUESTIONS))
         processes = await living(actor)
-    except (DomainError, TimeoutError, *DATABASE_AWAY):
+    except (DomainError, *DATABASE_AWAY):
         return Status(**known, database=False, troubles=["数据库没有应答，业务全部停止。"])
     deliveries, jobs = figures.by("jiuyi_deliveries_open", "status"), figures.by("jiuyi_jobs_open", "status")
     return Status(
@@ -85,7 +85,7 @@ async def look() -> Status:
         jobs=jobs,
         job_lag_seconds=round(figures.one("jiuyi_job_lag_seconds"), 1),
         alert_overdue_seconds=round(figures.one("jiuyi_alert_overdue_seconds"), 1),
-        seal_lag_seconds=figures.maybe("jiuyi_seal_lag_seconds"),
+        seal_lag_seconds=round(figures.one("jiuyi_seal_lag_seconds"), 1),
         troubles=troubles(processes, deliveries, jobs),
     )
 
@@ -121,12 +121,9 @@ class Figures:
     def __init__(self, families: list[Family]) -> None:
         self.samples = {family.name: family.samples for family in families}
 
-    def maybe(self, name: str, **labels: str) -> float | None:
-        found = [s.value for s in self.samples.get(name, []) if labels.items() <= s.labels.items()]
-        return found[0] if found else None
-
     def one(self, name: str, **labels: str) -> float:
-        return self.maybe(name, **labels) or 0.0
+        found = [s.value for s in self.samples.get(name, []) if labels.items() <= s.labels.items()]
+        return found[0] if found else 0.0
 
     def by(self, name: str, label: str) -> dict[str, int]:
         """Sums over everything else."""
@@ -157,8 +154,7 @@ def _lines(status: Status) -> list[str]:
             f"  任务 {_counts(status.jobs, ('due', 'running', 'dead'))}  等待 {status.job_lag_seconds:.0f} 秒"
         )
         lines.append(f"  病区告警 超时未升级 {status.alert_overdue_seconds:.0f} 秒")
-        seal = "未启用" if status.seal_lag_seconds is None else f"延迟 {status.seal_lag_seconds:.1f} 秒"
-        lines.append(f"  审计封签 {seal}")
+        lines.append(f"  审计封签 延迟 {status.seal_lag_seconds:.1f} 秒")
     backup = (
         f"{status.backup.at.astimezone():%Y-%m-%d %H:%M} {status.backup.directory}"
         if status.backup

@@ -123,3 +123,20 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $$;
+
+-- How old the oldest entry behind the last seal's horizon is; 0 where there is none. One that is not yet
+-- committed is not seen here. For operators only: it says nothing of what was traced.
+CREATE OR REPLACE FUNCTION jiuyi.seal_lag_seconds() RETURNS double precision
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH edge AS (
+        SELECT coalesce(max(horizon), '0'::xid8) AS xid, coalesce(max(horizon_entry), 0) AS entry
+        FROM (SELECT horizon, horizon_entry FROM seal ORDER BY no DESC LIMIT 1) AS last
+    )
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::double precision FROM (
+        (SELECT at FROM record_version
+         WHERE (xid, entry) > ((SELECT xid FROM edge), (SELECT entry FROM edge)) ORDER BY xid, entry LIMIT 1)
+        UNION ALL
+        (SELECT at FROM access_log
+         WHERE (xid, entry) > ((SELECT xid FROM edge), (SELECT entry FROM edge)) ORDER BY xid, entry LIMIT 1)
+    ) AS oldest
+$$;
