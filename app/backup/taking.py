@@ -25,6 +25,7 @@ from app.launch.lock import hold, running
 from app.launch.postgres import start_postgres
 from app.launch.processes import stop_all
 from app.launch.refusals import CannotStart
+from app.metrics.surroundings import LastBackup, note_backup
 
 DUMP_END = b"-- PostgreSQL database dump complete"
 TAIL_BYTES = 400
@@ -40,6 +41,7 @@ def run(target: Path, passphrase: str) -> None:
         prove(target, passphrase)
     rows = sum(table.rows for table in manifest.tables)
     size = sum(file.bytes for file in manifest.files)
+    note_backup(config.data, LastBackup(at=manifest.taken_at, directory=str(target), bytes=size))
     click.echo(
         f"备份完成并已核对:{target},{len(manifest.tables)} 张表 {rows} 行,{size / 1e6:.1f} MB,"
         f"用时 {time.monotonic() - began:.1f} 秒。"

@@ -30,6 +30,13 @@ async def surroundings() -> list[Family]:
     return [*_disk(settings().data), *_backup(settings().data), *await _redis()]
 
 
+def note_backup(data: Path, last: LastBackup) -> None:
+    """Whole or not at all: a scrape may read it at any moment."""
+    writing = data / f"{LAST_BACKUP}.part"
+    writing.write_bytes(msgspec.json.encode(last))
+    writing.replace(data / LAST_BACKUP)
+
+
 def last_backup(data: Path) -> LastBackup | None:
     with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
         return msgspec.json.decode((data / LAST_BACKUP).read_bytes(), type=LastBackup)

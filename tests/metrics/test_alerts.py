@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-import msgspec
 import pytest
 import yaml
 from prometheus_client import REGISTRY
@@ -23,7 +22,7 @@ from app.kernel.settings import ROOT, settings
 from app.metrics import routes
 from app.metrics.pool import pool_figures
 from app.metrics.questions import QUESTIONS, Answers
-from app.metrics.surroundings import LAST_BACKUP, LastBackup
+from app.metrics.surroundings import LAST_BACKUP, LastBackup, note_backup
 from tests.make import inpatient as make
 
 DOCUMENT = ROOT / "docs/metrics.md"
@@ -263,7 +262,7 @@ class TestConditions:
             assert await figure("jiuyi_backup_timestamp_seconds") == 0
             at = datetime(2026, 11, 23, 3, tzinfo=UTC)
             last = LastBackup(at=at, directory="/backup", bytes=123)
-            (tmp_path / LAST_BACKUP).write_bytes(msgspec.json.encode(last))
+            note_backup(tmp_path, last)
             assert await figure("jiuyi_backup_timestamp_seconds") == at.timestamp()
             assert await figure("jiuyi_backup_bytes") == 123
             (tmp_path / LAST_BACKUP).write_bytes(b"half a fi")
