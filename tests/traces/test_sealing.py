@@ -248,3 +248,15 @@ async def test_a_server_made_from_a_copy_goes_on_where_the_old_one_stopped(
     assert await seal_everything(looking) >= 1
     report = await check(looking, anchors=())
     assert report.whole, report.findings
+
+
+async def test_a_back_dated_entry_that_the_sealer_took_is_found(db: str, looking: asyncpg.Connection) -> None:
+    """With a number and a transaction of today it is sealed like any other: its moment gives it away."""
+    await seal_everything(looking)
+    await looking.execute(
+        "INSERT INTO access_log (at, actor_kind, role, channel, request_id, address, permission,"
+        " status, reason) VALUES (now() - interval '2 hours', 'staff', 'doctor', 'staff', '', '', 'report.read', 200, '')"
+    )
+    await seal_everything(looking)
+    report = await check(looking, anchors=())
+    assert report.kinds == {Kind.INSERT: 1}
