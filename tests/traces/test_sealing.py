@@ -255,7 +255,8 @@ async def test_a_back_dated_entry_that_the_sealer_took_is_found(db: str, looking
     await seal_everything(looking)
     await looking.execute(
         "INSERT INTO access_log (at, actor_kind, role, channel, request_id, address, permission,"
-        " status, reason) VALUES (now() - interval '2 hours', 'staff', 'doctor', 'staff', '', '', 'report.read', 200, '')"
+        " status, reason) VALUES"
+        " (now() - interval '2 hours', 'staff', 'doctor', 'staff', '', '', 'report.read', 200, '')"
     )
     await seal_everything(looking)
     report = await check(looking, anchors=())
