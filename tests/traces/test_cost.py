@@ -1,7 +1,7 @@
 """What keeping versions costs a booking and a plain write, in alternating rounds of one run."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from statistics import quantiles
 from uuid import UUID
 
@@ -39,7 +39,7 @@ def undisturbed(seconds: list[float]) -> float:
     return quantiles(seconds, n=4)[0]
 
 
-async def timed(work: list[Callable[[], Awaitable[object]]]) -> list[float]:
+async def timed(work: Sequence[Callable[[], Awaitable[object]]]) -> list[float]:
     seconds = []
     for step in work:
         began = time.perf_counter()
@@ -53,7 +53,7 @@ async def rename(actor: Actor, *, campus_id: UUID) -> None:
     await fetch("UPDATE campus SET name = left(md5(name), 20) WHERE id = $1", campus_id)
 
 
-async def bookings() -> list[Callable[[], Awaitable[object]]]:
+async def bookings() -> Sequence[Callable[[], Awaitable[object]]]:
     made = await visit.session(await visit.clinic(fee_fen=2500), capacity=IN_A_ROUND)
     work: list[Callable[[], Awaitable[object]]] = []
     for _ in range(IN_A_ROUND):
@@ -69,7 +69,7 @@ async def bookings() -> list[Callable[[], Awaitable[object]]]:
     return work
 
 
-async def writes() -> list[Callable[[], Awaitable[object]]]:
+async def writes() -> Sequence[Callable[[], Awaitable[object]]]:
     campus_id = await organization.campus()
     return [lambda: rename(system("test"), campus_id=campus_id)] * IN_A_ROUND * 3
 
