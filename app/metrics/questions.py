@@ -106,8 +106,7 @@ QUESTIONS: list[Question] = [
         about="Rows that fell into a default partition because their month was missing",
         labels=("partitioned",),
         sql=" UNION ALL ".join(
-            f"SELECT '{table}' AS partitioned, jiuyi.stray_rows('{table}') AS value"
-            for table in PARTITIONED
+            f"SELECT '{table}' AS partitioned, jiuyi.stray_rows('{table}') AS value" for table in PARTITIONED
         ),
     ),
     Question(

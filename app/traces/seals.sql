@@ -123,3 +123,21 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $$;
+
+-- How long the oldest committed entry has waited for its seal, in seconds; 0 where none waits.
+CREATE OR REPLACE FUNCTION jiuyi.seal_lag_seconds() RETURNS double precision
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    last seal;
+    oldest timestamptz;
+BEGIN
+    SELECT * INTO last FROM seal ORDER BY no DESC LIMIT 1;
+    SELECT min(at) INTO oldest FROM (
+        SELECT entry, at FROM record_version
+        WHERE (xid, entry) > (coalesce(last.horizon, '0'), coalesce(last.horizon_entry, 0))
+        UNION ALL
+        SELECT entry, at FROM access_log
+        WHERE (xid, entry) > (coalesce(last.horizon, '0'), coalesce(last.horizon_entry, 0))) AS waiting
+    WHERE NOT EXISTS (SELECT FROM seal_leaf l WHERE l.entry = waiting.entry AND l.at = waiting.at);
+    RETURN coalesce(extract(epoch FROM clock_timestamp() - oldest), 0);
+END $$;

@@ -112,9 +112,11 @@ async def test_a_long_transaction_delays_and_loses_nothing(db: str, looking: asy
     await slow.execute(PERSON.replace("$1", "1"))
     await write(db)
     assert await keep_sealing() == 0  # the younger one waits for the older
+    assert await looking.fetchval("SELECT jiuyi.seal_lag_seconds() BETWEEN 0.001 AND 60")
     assert await looking.fetchval(UNSEALED) == 1
     await transaction.commit()
     assert await seal_everything(looking) >= 1
+    assert await looking.fetchval("SELECT jiuyi.seal_lag_seconds()") == 0
     await slow.close()
 
 
