@@ -112,9 +112,11 @@ async def test_a_long_transaction_delays_and_loses_nothing(db: str, looking: asy
     await slow.execute(PERSON.replace("$1", "1"))
     await write(db)
     assert await keep_sealing() == 0  # the younger one waits for the older
+    assert await looking.fetchval("SELECT jiuyi.seal_lag_seconds() BETWEEN 0.001 AND 60")
     assert await looking.fetchval(UNSEALED) == 1
     await transaction.commit()
     assert await seal_everything(looking) >= 1
+    assert await looking.fetchval("SELECT jiuyi.seal_lag_seconds()") == 0
     await slow.close()
 
 
@@ -248,3 +250,16 @@ async def test_a_server_made_from_a_copy_goes_on_where_the_old_one_stopped(
     assert await seal_everything(looking) >= 1
     report = await check(looking, anchors=())
     assert report.whole, report.findings
+
+
+async def test_a_back_dated_entry_that_the_sealer_took_is_found(db: str, looking: asyncpg.Connection) -> None:
+    """With a number and a transaction of today it is sealed like any other: its moment gives it away."""
+    await seal_everything(looking)
+    await looking.execute(
+        "INSERT INTO access_log (at, actor_kind, role, channel, request_id, address, permission,"
+        " status, reason) VALUES"
+        " (now() - interval '2 hours', 'staff', 'doctor', 'staff', '', '', 'report.read', 200, '')"
+    )
+    await seal_everything(looking)
+    report = await check(looking, anchors=())
+    assert report.kinds == {Kind.INSERT: 1}
