@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 
 from app.backup import escrow, folder
 from app.backup.archives import contents
@@ -25,6 +26,7 @@ from app.launch.lock import hold, running
 from app.launch.postgres import start_postgres
 from app.launch.processes import stop_all
 from app.launch.refusals import CannotStart
+from app.metrics.surroundings import LAST_BACKUP, LastBackup
 
 DUMP_END = b"-- PostgreSQL database dump complete"
 TAIL_BYTES = 400
@@ -40,11 +42,22 @@ def run(target: Path, passphrase: str) -> None:
         prove(target, passphrase)
     rows = sum(table.rows for table in manifest.tables)
     size = sum(file.bytes for file in manifest.files)
+    note_last(config, LastBackup(at=manifest.taken_at, directory=str(target), bytes=size))
     click.echo(
         f"备份完成并已核对:{target},{len(manifest.tables)} 张表 {rows} 行,{size / 1e6:.1f} MB,"
         f"用时 {time.monotonic() - began:.1f} 秒。"
         "请复制到另一处保存;没有口令谁也打不开,包括我们。"
     )
+
+
+def note_last(config: Settings, last: LastBackup) -> None:
+    """For `jiuyi status` and the alert rules. The backup is good without it."""
+    try:
+        half = config.data / f"{LAST_BACKUP}.new"
+        half.write_bytes(msgspec.json.encode(last))
+        half.replace(config.data / LAST_BACKUP)
+    except OSError as error:
+        click.echo(f"不能写入 {config.data / LAST_BACKUP}({error.strerror}),jiuyi status 不会显示这次备份。")
 
 
 @contextmanager
