@@ -26,6 +26,7 @@ from app.launch.lock import hold, running
 from app.launch.postgres import start_postgres
 from app.launch.processes import stop_all
 from app.launch.refusals import CannotStart
+from app.launch.unfinished import refuse_unfinished
 from app.metrics.surroundings import LAST_BACKUP, LastBackup
 
 DUMP_END = b"-- PostgreSQL database dump complete"
@@ -35,6 +36,7 @@ TAIL_BYTES = 400
 def run(target: Path, passphrase: str) -> None:
     """Raises CannotStart with the sentence to show; then the folder is as it was."""
     config = settings()
+    refuse_unfinished(config.data)
     began = time.monotonic()
     folder.prepare(target)
     with emptied_on_error(target), folder.writing(target), database(config) as url:
