@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 
 from app.backup import escrow, folder
 from app.backup.archives import contents
@@ -25,6 +26,7 @@ from app.launch.lock import hold, running
 from app.launch.postgres import start_postgres
 from app.launch.processes import stop_all
 from app.launch.refusals import CannotStart
+from app.launch.unfinished import refuse_unfinished
 from app.metrics.surroundings import LastBackup, note_backup
 
 DUMP_END = b"-- PostgreSQL database dump complete"
@@ -34,6 +36,7 @@ TAIL_BYTES = 400
 def run(target: Path, passphrase: str) -> None:
     """Raises CannotStart with the sentence to show; then the folder is as it was."""
     config = settings()
+    refuse_unfinished(config.data)
     began = time.monotonic()
     folder.prepare(target)
     with emptied_on_error(target), folder.writing(target), database(config) as url:
@@ -41,12 +44,20 @@ def run(target: Path, passphrase: str) -> None:
         prove(target, passphrase)
     rows = sum(table.rows for table in manifest.tables)
     size = sum(file.bytes for file in manifest.files)
-    note_backup(config.data, LastBackup(at=manifest.taken_at, directory=str(target), bytes=size))
+    note_last(config, LastBackup(at=manifest.taken_at, directory=str(target), bytes=size))
     click.echo(
         f"备份完成并已核对:{target},{len(manifest.tables)} 张表 {rows} 行,{size / 1e6:.1f} MB,"
         f"用时 {time.monotonic() - began:.1f} 秒。"
         "请复制到另一处保存;没有口令谁也打不开,包括我们。"
     )
+
+
+def note_last(config: Settings, last: LastBackup) -> None:
+    """For `jiuyi status` and the alert rules. The backup is good without it."""
+    try:
+        note_backup(config.data, last)
+    except OSError as error:
+        click.echo(f"不能写入 {config.data}({error.strerror}),jiuyi status 不会显示这次备份。")
 
 
 @contextmanager

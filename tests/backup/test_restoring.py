@@ -15,6 +15,7 @@ from app.backup import folder
 from app.demo.logging_in import StaffSessions
 from app.launch.embedded import embedded_servers
 from app.launch.unfinished import MARK
+from app.metrics.surroundings import last_backup
 from tests.backup.conftest import Hospital, begin, execute, facts, fetch, jiuyi
 from tests.hospital import run_hospital, told
 
@@ -50,6 +51,13 @@ def test_a_hospital_that_lost_its_machine_loses_nothing(hospital: Hospital, rest
     assert not (restored / MARK).exists()
     with embedded_servers(restored) as (url, _):
         unchanged(hospital, url)
+
+
+def test_the_last_backup_is_noted(hospital: Hospital):
+    last = last_backup(hospital.data)
+    assert last is not None
+    assert last.at == hospital.manifest.taken_at
+    assert last.directory == str(hospital.backup)
 
 
 def test_what_was_under_way_starts_over(hospital: Hospital, restored: Path):
@@ -101,10 +109,22 @@ def test_a_hospital_that_is_there_is_not_overwritten(hospital: Hospital, restore
     assert not (restored / "keys/mine").exists()
 
 
-def test_a_killed_restore_starts_nothing_and_can_be_done_again(hospital: Hospital, place: Path):
+@pytest.mark.parametrize(
+    ("begun", "seconds"),
+    [
+        pytest.param("restore.unfinished", 0.0, marks=pytest.mark.long, id="first-step"),
+        pytest.param("keys", 0.0, marks=pytest.mark.long, id="keys"),
+        pytest.param("postgres/PG_VERSION", 0.3, marks=pytest.mark.long, id="server"),
+        pytest.param("postgres/PG_VERSION", 1.0, id="load"),
+        pytest.param("postgres/PG_VERSION", 2.0, marks=pytest.mark.long, id="later"),
+    ],
+)
+def test_a_killed_restore_starts_nothing_and_can_be_done_again(
+    hospital: Hospital, place: Path, begun: str, seconds: float
+):
     process = begin("restore", hospital.backup, data=place)
-    wait_for(place / "postgres" / "PG_VERSION")
-    time.sleep(1.0)  # somewhere in the load
+    wait_for(place / begun)
+    time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert (place / MARK).exists()
@@ -127,9 +147,17 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_a_killed_backup_is_none(hospital: Hospital, place: Path):
+@pytest.mark.parametrize(
+    "begun",
+    [
+        pytest.param(folder.IDENTITY, marks=pytest.mark.long),
+        folder.DATABASE,
+        pytest.param(folder.SECRETS, marks=pytest.mark.long),
+    ],
+)
+def test_a_killed_backup_is_none(hospital: Hospital, place: Path, begun: str):
     process = begin("backup", place, data=hospital.data)
-    wait_for(place / folder.DATABASE)
+    wait_for(place / begun)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = jiuyi("restore", place, data=place.parent / "new")

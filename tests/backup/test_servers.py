@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from app import schema
 from app.backup import folder
 from app.backup.checking import different_tables
 from app.launch.embedded import embedded_servers
+from app.launch.environment import Run, tell
 from tests.backup.conftest import Hospital, execute, fetch, jiuyi
 from tests.backup.test_restoring import unchanged
 
@@ -43,7 +45,8 @@ def test_from_an_older_given_server_back_to_the_embedded_one(
     given, there, again = new_database(older_server, "long"), tmp_path / "there", tmp_path / "again"
     done = jiuyi("restore", hospital.backup, data=there, DATABASE_URL=given)
     assert done.returncode == 0, done.stderr
-    done = jiuyi("backup", again, data=there, DATABASE_URL=given)
+    make_older(given)
+    done = jiuyi("backup", again, data=there, DATABASE_URL=for_copies(given))
     assert done.returncode == 0, done.stderr
     told = folder.read_manifest(again)
     assert told.postgresql.startswith("15.")
@@ -51,11 +54,29 @@ def test_from_an_older_given_server_back_to_the_embedded_one(
     done = jiuyi("restore", again, data=place)
     assert done.returncode == 0, done.stderr
     with embedded_servers(place) as (url, _):
-        unchanged(hospital, url)
         walls_stand(url)
         assert len(fetch(url, "SELECT FROM restoration")) == 2
+        assert fetch(url, "SELECT count(*) FROM pg_proc WHERE proname = 'rt_push'")[0][0]
+        assert fetch(url, "SELECT FROM sql_file WHERE checksum = 'older'") == []
 
 
+def make_older(url: str) -> None:
+    """A database as an earlier version left it: it lacks a function that this version's files bring."""
+    execute(
+        url, "DROP FUNCTION jiuyi.rt_push; UPDATE sql_file SET checksum = 'older' WHERE path ~ 'realtime'"
+    )
+
+
+def for_copies(url: str) -> str:
+    """The login that passes the walls and changes nothing, made by the server's administrator."""
+    parts = urlsplit(url)
+    admin = f"postgresql://admin@127.0.0.1:{parts.port}{parts.path}"
+    execute(admin, "CREATE ROLE jiuyi_backup LOGIN BYPASSRLS PASSWORD 'copies'")
+    execute(url, schema.GRANTS.read_text())
+    return parts._replace(netloc=f"jiuyi_backup:copies@127.0.0.1:{parts.port}").geturl()
+
+
+@pytest.mark.long
 def test_an_ordinary_owner_on_a_new_server(hospital: Hospital, place: Path, tmp_path: Path):
     """Since PostgreSQL 16 who makes a role has none of its rights. Who is shown less makes no backup."""
     with embedded_servers(place, durable=False) as (admin, _):
@@ -119,8 +140,9 @@ def test_a_planted_change_is_found(hospital: Hospital, place: Path):
 def test_a_backup_of_a_busy_hospital_is_one_moment(hospital: Hospital, tmp_path: Path, place: Path):
     """Each write takes one here and gives one there. What --check restores has the sums of the manifest."""
     copied(hospital, place)
-    with embedded_servers(place, durable=False) as (url, _), busy(url) as writes:
-        done = jiuyi("backup", tmp_path / "copy", data=place, DATABASE_URL=url)
+    with embedded_servers(place, durable=False) as (url, redis_url), busy(url) as writes:
+        tell(place, Run(pid=0, instance="", address="", database_url=url, redis_url=redis_url))
+        done = jiuyi("backup", tmp_path / "copy", data=place)  # as beside a `jiuyi run`
         assert done.returncode == 0, done.stderr
         assert writes() > 20
     done = jiuyi("restore", tmp_path / "copy", "--check", data=place)
