@@ -8,10 +8,12 @@ import asyncpg
 import msgspec
 
 from app.kernel.actor import Actor
-from app.kernel.database import fetch, fetch_one, query
+from app.kernel.database import fetch, fetch_one, fetch_value, query
 from app.kernel.errors import NotFound
 from app.kernel.events import Lane
 from app.letters.rules import STUCK_SECONDS, shown_error
+from app.metrics.processes import ProcessKind
+from app.metrics.questions import ALIVE_SECONDS
 
 DECISIONS_MAX = 100
 
@@ -157,3 +159,13 @@ async def stuck_events(
         limit,
     )
     return [msgspec.convert(dict(row), StuckEventView) for row in rows]
+
+
+@query
+async def workers_alive(actor: Actor) -> int:
+    """The processes with relays that have been heard of in the last ALIVE_SECONDS."""
+    return await fetch_value(
+        "SELECT count(*) FROM process_beat WHERE kind = $1 AND beat_at > now() - $2 * interval '1 second'",
+        str(ProcessKind.WORKER),
+        ALIVE_SECONDS,
+    )

@@ -24,6 +24,7 @@ from app.letters.queries import (
     letters,
     retried_by,
     stuck_events,
+    workers_alive,
 )
 from app.letters.rules import REASON_LENGTH_MAX, RETRY_ALL_MAX
 
@@ -71,8 +72,12 @@ class Retried(msgspec.Struct, frozen=True):
 
 
 class StuckEvents(msgspec.Struct, frozen=True):
-    """`next` is what to pass as `after`: a position, which is only an order."""
+    """`next` is what to pass as `after`: a position, which is only an order.
 
+    Where no worker is alive nobody relays, and waking helps nothing: it must be started.
+    """
+
+    workers_alive: int
     items: list[StuckEventView]
     next: int | None
 
@@ -154,7 +159,8 @@ async def list_stuck(
 ) -> StuckEvents:
     """Facts that no relay has taken up for a minute."""
     found = await stuck_events(actor, lane=lane, limit=limit, after=after)
-    return StuckEvents(found, next=found[-1].position if len(found) == limit else None)
+    alive = await workers_alive(actor)
+    return StuckEvents(alive, found, next=found[-1].position if len(found) == limit else None)
 
 
 @post("/stuck-events/wake", status_code=200, permission="outbox.wake")

@@ -16,6 +16,7 @@ from app.kernel.ids import new_id
 from app.kernel.jobs import JobRun, claim, enqueue, run_job
 from app.kernel.relay import Relay, due_deliveries
 from app.letters.rules import REASON_LENGTH_MIN, RETRY_ALL_MAX, STUCK_SECONDS
+from app.metrics.processes import Beats, ProcessKind, beat
 from tests.make import identity
 from tests.make.rows import value
 
@@ -68,7 +69,7 @@ async def house(db: str, monkeypatch: pytest.MonkeyPatch) -> House:
     """The first failure is the last attempt. Nothing of an earlier test is left."""
     monkeypatch.setattr(relay, "ATTEMPTS_MAX", 1)
     monkeypatch.setattr(jobs, "ATTEMPTS_MAX", 1)
-    for table in ("delivery", "outbox", "job"):
+    for table in ("delivery", "outbox", "job", "process_beat"):
         await value(f"DELETE FROM {table}")
     return House()
 
@@ -320,6 +321,10 @@ async def test_a_fact_that_no_relay_takes_up_is_shown_and_its_lane_woken(
     assert await admin.items("/stuck-events", after=stuck["position"]) == []
     assert (await admin.post("/stuck-events/wake", {"lane": "live", **WHY})).status_code == 200
     assert woken == ["lane:live"]
+    assert (await admin.get("/stuck-events")).json()["workers_alive"] == 0
+    await beat(system("beat"), beats=Beats(ProcessKind.WORKER))
+    await beat(system("beat"), beats=Beats(ProcessKind.SERVE))
+    assert (await admin.get("/stuck-events")).json()["workers_alive"] == 1
     house.broken = False
     await house.turn()
     assert (await admin.items("/stuck-events"), house.done) == ([], [crate])
