@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import msgspec
 
 from app.backup import escrow, folder
 from app.backup.archives import contents

@@ -73,6 +73,16 @@ async def a_full_hospital() -> None:
         attempt_id,
         encrypt("openid-1", context=f"attempt.payer.{attempt_id}"),
     )
+    request_id = new_id()
+    texts = {
+        name: encrypt(f"{name}的内容", context=f"data_request.{name}.{request_id}")
+        for name in ("text", "wanted", "answer")
+    }
+    await row(
+        "data_request", id=request_id, person_id=UUID(about.ids["person_id"]), staff_id=new_id(),
+        kind="correction", topics=["phone"], status="received", asked_at=clock.wall(),
+        due_on=clock.wall().date(), **texts,
+    )  # fmt: skip
     notice_id = new_id()
     await row(
         "pay_notice", id=notice_id, channel="wechat", notice_id="n1", kind="k", reference="r",
