@@ -10,7 +10,7 @@ HEAD = f"""# A patient's copy of their own data
 
 Made from the code by `python -m tests.copy_page > docs/copy.md`; a test compares them.
 `POST /api/mini-program/v1/persons/ID/exports` asks for one, `GET /api/mini-program/v1/exports/ID` makes it,
-as often as wanted within 24 hours; nothing of it is stored. What it is for: [rights](algorithms/retention.md).
+as often as wanted within 24 hours; nothing of it is stored. Why it is so: [rights](algorithms/retention.md).
 
 One JSON document, `schema` "{SCHEMA}", UTF-8, instants in ISO 8601 with zone, days as dates, money in fen:
 

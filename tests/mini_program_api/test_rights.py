@@ -62,6 +62,19 @@ async def test_who_has_looked_is_read_by_the_person_and_not_by_a_reading_relativ
     assert (await daughter.get(f"/persons/{person}/accesses")).status_code == 404
 
 
+async def test_a_doctors_real_look_is_there_at_once(client: httpx.AsyncClient, phone: Phone) -> None:
+    person = await added(phone)
+    doctor = await organization.staff(name="张伟")
+    reason = CareReason.CONSULTATION
+    await relate(system("test"), person_id=UUID(person), staff_id=doctor, reason=reason)
+    headers = identity.bearer(await identity.staff_token(staff_id=doctor))
+    assert (await client.get(f"{STAFF}/persons/{person}", headers=headers)).status_code == 200
+    lines = (await phone.get(f"/persons/{person}/accesses")).json()["items"]
+    assert [(line["who"], line["role"], line["what"], line["why"]) for line in lines] == [
+        ("张伟 主治医师", "医生", "基本信息", "为您看诊")
+    ]
+
+
 async def test_a_wrong_period_is_refused_with_words(phone: Phone) -> None:
     person = await added(phone)
     answer = await phone.get(f"/persons/{person}/accesses", first_day="2026-03-02", last_day="2026-03-01")
