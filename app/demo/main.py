@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from app.demo import arriving, staying, treating
+from app.demo import arriving, rights, staying, treating
 from app.demo.callers import SECONDS_MAX, Refused, StepBroken
 from app.demo.day import Day
 from app.demo.logging_in import StaffSessions
@@ -31,6 +31,7 @@ STEPS: list[Step] = [
     ("pharmacy", "取药", treating.pharmacy),
     ("bedside", "住院床旁终端", staying.bedside),
     ("close", "就诊结束", treating.close),
+    ("rights", "谁看过我的资料", rights.see_who_looked),
     ("books", "双方账目一致", treating.compare_books),
 ]
 

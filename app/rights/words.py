@@ -93,6 +93,7 @@ THINGS: dict[str, str] = {
     **dict.fromkeys(
         ("my_prescription.read", "prescription.read", "prescription.extend", "prescription.list",
          "prescription.review", "prescription.call", "prescription.dispense"), "处方"),
+    "audit.read_record": "档案的历史版本",
     "controlled_use.register": "特殊药品登记",
     "timeline.read": "就诊经过",
     "message.read": "消息",

@@ -67,6 +67,13 @@ async def a_full_hospital() -> None:
     await write(
         "UPDATE totp_seed SET pending_seed = $2, pending_until = now() WHERE staff_id = $1", staff_id, pending
     )
+    asked = UUID(about.ids["data_request_id"])
+    await write(
+        "UPDATE data_request SET wanted = $2, answer = $3 WHERE id = $1",
+        asked,
+        encrypt("{}", context=f"data_request.wanted.{asked}"),
+        encrypt("已办理", context=f"data_request.answer.{asked}"),
+    )
     attempt_id = UUID(about.ids["attempt_id"])
     await write(
         "UPDATE attempt SET payer = $2 WHERE id = $1",

@@ -11,6 +11,7 @@ import pytest
 
 from app.kernel.actor import Actor, system
 from app.kernel.errors import DomainError
+from app.kernel.settings import ROOT
 from app.patients.access import ConsentRequired
 from app.patients.consents import consents_of, withdraw_consent
 from app.patients.copying import Section
@@ -19,6 +20,7 @@ from app.rights import exports
 from app.rights.copies import NOT_COPIED
 from app.rights.exports import DAY_MAX, Copy, ask_for_copy, export_view, make_copy
 from mini_program_api.rights import SECTIONS
+from tests.copy_page import copy_page
 from tests.make import organization, patients
 from tests.make.inpatient import write
 from tests.make.rows import value
@@ -70,6 +72,10 @@ def test_every_column_has_its_chinese_name(section: Section) -> None:
 
 def test_no_two_sections_share_a_name() -> None:
     assert len({section.name for section in SECTIONS}) == len(SECTIONS)
+
+
+def test_the_page_tells_what_a_copy_holds() -> None:
+    assert (ROOT / "docs/copy.md").read_text() == copy_page()
 
 
 @pytest.fixture
