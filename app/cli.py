@@ -187,16 +187,21 @@ def bench() -> None:
     "--url", default="", help="measure a demo hospital that runs there; the default is an own, busy one"
 )
 @click.option("--walls", type=click.Choice(["on", "off", "both"]), default="both", show_default=True)
+@click.option("--audit", type=click.Choice(["on", "off", "both"]), default="both", show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option(
     "--seconds", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="of each step"
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON object as the last line")
-def reads(url: str, walls: str, rounds: int, seconds: float, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """What phones and desks read most, at 32 clients, with and without the walls."""
+def reads(url: str, walls: str, audit: str, rounds: int, seconds: float, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """What phones and desks read most, at 32 clients, with and without the walls and the access log."""
     from bench import reads as room
 
-    sys.exit(room.run(url=url.rstrip("/"), walls=walls, rounds=rounds, seconds=seconds, as_json=as_json))
+    sys.exit(
+        room.run(
+            url=url.rstrip("/"), walls=walls, audit=audit, rounds=rounds, seconds=seconds, as_json=as_json
+        )
+    )
 
 
 @main.command()

@@ -25,6 +25,7 @@ from app.patients import routes as patients
 from app.pharmacy import routes as pharmacy
 from app.queueing import routes as queueing
 from app.rights import routes as rights_desk
+from app.traces import access_routes as access_log
 from app.traces import record_routes as records
 from bedside_terminal import routes as bedside
 from guide_kiosk import visits as kiosk
@@ -62,6 +63,7 @@ STAFF: list[ControllerRouterHandler] = [
     patients.router,
     patient_desk.router,
     break_glass.router,
+    access_log.router,
     pharmacy.router,
     queueing.router,
     records.router,

@@ -23,7 +23,7 @@ from bench.databases import ask_nothing, database, look_at, lower_walls, raise_w
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 5.0
 PREPARE_SECONDS_MAX = 300.0
-SERVE = {stand: (sys.executable, "-m", "bench.serve", "on" if stand else "off") for stand in (True, False)}
+WORDS = {True: "on", False: "off"}
 
 
 class Hospital(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Hospital(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def hospitals(walls: list[bool]) -> Iterator[tuple[dict[bool, Hospital], bytes]]:
+def hospitals(walls: list[bool], *, audited: bool) -> Iterator[tuple[dict[bool, Hospital], bytes]]:
     """By whether their walls stand, until the block ends; and the plan of what to ask them."""
     with ExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jiuyi-bench-")))
@@ -55,7 +55,8 @@ def hospitals(walls: list[bool]) -> Iterator[tuple[dict[bool, Hospital], bytes]]
         children: list[Child] = []
         stack.callback(stop_all, children, patience_seconds=STOP_SECONDS_MAX)
         for stand, one in wanted.items():
-            children.append(start(one, SERVE[stand]))
+            words = (sys.executable, "-m", "bench.serve", WORDS[stand], WORDS[audited])
+            children.append(start(one, words))
             await_ready(one, children[-1])
         yield wanted, asks
 

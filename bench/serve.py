@@ -1,7 +1,8 @@
-"""`jiuyi serve` for a benchmark's own database and for nothing else: `python -m bench.serve on|off`.
+"""`jiuyi serve` for a benchmark's own database and for nothing else: `python -m bench.serve on|off on|off`.
 
 A few clients ask more than any phone may: each request is counted, but there is never one too many. `off`
-takes the walls down; what the server costs without them is what they are compared with. No command, setting
+takes the walls down; what the server costs without them is what they are compared with. The second `off`
+writes no access log. No command, setting
 or variable of the hospital reaches this room.
 """
 
@@ -18,6 +19,8 @@ from app.kernel.settings import settings
 from app.launch import serving
 from app.patients import access
 from app.patients.tables import Scope
+from app.traces.access_log import ACCESS_LOG, Entry
+from app.traces.showing import TRACE, begin
 from bench.databases import is_ours
 
 PLENTY = limits.Rate(10**9, 10**9)
@@ -25,8 +28,10 @@ PLENTY = limits.Rate(10**9, 10**9)
 
 async def anybody(connection: signed_in.AnyConnection, handler: BaseRouteHandler) -> None:
     """Who it is must be known, for whose rows are asked depends on it; nothing is refused to them."""
-    if handler.opt.get("permission") != PUBLIC:
-        await signed_in.signed_in(connection)
+    permission = handler.opt.get("permission", "")
+    if permission != PUBLIC:
+        who = await signed_in.signed_in(connection)
+        connection.scope["state"][TRACE] = begin(signed_in.trace_of(who.actor, permission))
 
 
 async def always(actor: Actor, *, person_id: UUID, scope: Scope | None = None) -> bool:
@@ -52,13 +57,19 @@ def let_many_ask() -> None:
     limits.LIMITS = {group: dict.fromkeys(rates, PLENTY) for group, rates in limits.LIMITS.items()}
 
 
-def main(walls: str) -> None:
+async def forget(entry: Entry) -> None:
+    """Who looked at whom is gathered as ever, and not written."""
+
+
+def main(walls: str, audit: str) -> None:
     assert is_ours(settings().database_url), "only a benchmark's own database is served like this"
     let_many_ask()
     if walls == "off":
         take_down()
+    if audit == "off":
+        ACCESS_LOG.write = forget
     serving.serve(settings(), workers=1)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

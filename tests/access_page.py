@@ -27,7 +27,8 @@ Whose rows a permission opens, to the code and, by the same word, to the databas
 | none | nobody's: the permission is not about a patient |
 
 "step-up" asks for a proof of identity not older than two minutes; "scope" is what a partner's token must
-carry; hidden fields are left out of the reply, masked ones are veiled.
+carry; hidden fields are left out of the reply, masked ones are veiled. "logged": every use leaves who, what,
+when, where and why in the access log before the reply goes out (docs/decisions/0011-access-log.md).
 """
 
 
@@ -49,10 +50,13 @@ def access_page() -> str:
     resources = sorted({row.resource for row in POLICY.rows.values()})
     for resource in resources:
         rows = [row for row in POLICY.rows.values() if row.resource == resource]
-        parts.append(f"\n### {resource}\n\n| action | who | besides |\n|---|---|---|\n")
+        parts.append(f"\n### {resource}\n\n| action | who | logged | besides |\n|---|---|---|---|\n")
         for action in sorted({row.action for row in rows}):
             of_action = [row for row in rows if row.action == action]
-            parts.append(f"| {action} | {_who(of_action)} | {_besides(of_action)} |\n")
+            logged = "yes" if POLICY.is_logged(of_action[0].permission) else ""
+            parts.append(f"| {action} | {_who(of_action)} | {logged} | {_besides(of_action)} |\n")
+    parts.append("\nAbout patients, and not logged:\n\n")
+    parts += [f"- `{permission}`: {why}\n" for permission, why in POLICY.not_logged.items()]
     parts.append("\n## Routes\n\n| method | path | permission |\n|---|---|---|\n")
     served = {(path, method, permission_of(handler)) for method, path, handler in handlers()}
     parts += [f"| {method} | `{path}` | {permission} |\n" for path, method, permission in sorted(served)]

@@ -127,6 +127,7 @@ STRANGERS = [
     *permit("break_glass.list", {AUDIT_ADMIN: ALL, SECURITY_ADMIN: ALL}),
     *permit("break_glass.review", {AUDIT_ADMIN: ALL}),
     *permit("audit.read_record", {AUDIT_ADMIN: ALL}),
+    *permit("access_log.read", {AUDIT_ADMIN: ALL}),
 ]
 
 QUEUES = [

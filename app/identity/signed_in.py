@@ -165,7 +165,7 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
         return
     who = await signed_in(connection)
     state = connection.scope["state"]
-    state[TRACE] = begin(_trace(who.actor, permission))
+    state[TRACE] = begin(trace_of(who.actor, permission))
     row = POLICY.find(who.actor, permission)
     if row is None:
         raise WrongRole
@@ -179,7 +179,8 @@ async def enforce_policy(connection: AnyConnection, handler: BaseRouteHandler) -
     state[VEIL] = row.veil
 
 
-def _trace(actor: Actor, permission: str) -> Trace:
+def trace_of(actor: Actor, permission: str) -> Trace:
+    """What this actor's use of the permission will leave behind, so far without a person."""
     return Trace(
         actor=actor,
         role=role_of(actor),

@@ -24,6 +24,9 @@ WRITE_SECONDS_MAX = 2.0
 WAIT_SECONDS_MAX = 4.0  # a reply that could not be noted by then is not given
 DRAIN_SECONDS_MAX = 5.0
 TEXT_MAX = 500
+REASONS_MAX = (
+    10  # for each person of a longer list the database is not asked why: a ward's reason is its ward
+)
 
 ROWS = Counter("jiuyi_access_log_rows", "Rows of the access log that this process has written.")
 WAITING = Gauge("jiuyi_access_log_waiting", "Rows that replies of this process wait for.")
@@ -42,7 +45,8 @@ class TrailUnavailable(Unavailable):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One access: a row for each person that the reply showed, or a single one that names nobody.
 
-    `reason` is why, where it was said; of staff the care relation is added when it is written.
+    `reason` is why, where it was said; of staff the care relation is added when it is written, or how long
+    the list was.
     """
 
     actor: Actor
@@ -73,7 +77,8 @@ FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text
 def rows_of(entry: Entry) -> list[Row]:
     """As the table has them; a zero byte, which no text of the database can hold, is left out."""
     actor = entry.actor
-    reason = (entry.reason or actor.reason)[:TEXT_MAX].replace("\x00", "")
+    many = f"list of {len(entry.persons)}" if len(entry.persons) > REASONS_MAX else ""
+    reason = (entry.reason or actor.reason or many)[:TEXT_MAX].replace("\x00", "")
     return [
         (
             str(actor.kind),

@@ -26,6 +26,7 @@ def test_one_short_round_tells_every_route_with_its_ratio(servers: tuple[str, st
         assert route["off"]["per_second"] > 0
         assert route["ratio"]["rounds"] == [pytest.approx(route["ratio"]["median"], abs=0.001)]
     assert told["limit"]["on"]["ratio"]["median"] > 0
+    assert told["limit"]["on"]["audited"]["median"] > 0
     assert told["ok"] is (done.exit_code == 0)
     [kept] = list((settings().data / "bench").glob("reads-*.json"))
     assert json.loads(kept.read_text()) == told
@@ -58,4 +59,4 @@ def test_nothing_but_a_benchmarks_database_is_served_without_walls(database_url:
     assert is_ours("postgresql://u:p@127.0.0.1:5432/jiuyi_bench_1_open")
     for walls in ("on", "off"):
         with pytest.raises(AssertionError, match="only a benchmark's own database"):
-            main(walls)
+            main(walls, "on")

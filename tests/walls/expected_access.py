@@ -229,6 +229,7 @@ EXCEPTIONS = [
     staff("POST /data-requests/{data_request_id:uuid}/answer", "registrar", OK),
     staff("POST /break-glass", "doctor nurse", OK),
     staff("GET /break-glass", "security_admin audit_admin", OK),
+    staff("GET /audit/accesses", "audit_admin", OK),
     staff("POST /break-glass/{break_glass_id:uuid}/review", "audit_admin", OK),
     staff("GET /audit/records/{table:str}/{record_id:str}", "audit_admin", OK),
 ]
