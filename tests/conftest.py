@@ -54,6 +54,24 @@ structlog.configure(
 )
 
 
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """What a command of the test's own process set up for its lines ends with the test.
+
+    A logger that remembers its processors would take them into the next one.
+    """
+    root = logging.getLogger()
+    kept, handlers, level = structlog.get_config(), root.handlers[:], root.level
+    configure = structlog.configure
+    structlog.configure = lambda *given, **how: configure(
+        *given, **how | {"cache_logger_on_first_use": False}
+    )
+    yield
+    structlog.configure = configure
+    structlog.configure(**kept)
+    root.handlers[:], root.level = handlers, level
+
+
 def _fresh_settings(**values: str) -> None:
     os.environ.update(values)
     settings.cache_clear()

@@ -94,6 +94,7 @@ THINGS: dict[str, str] = {
         ("my_prescription.read", "prescription.read", "prescription.extend", "prescription.list",
          "prescription.review", "prescription.call", "prescription.dispense"), "处方"),
     "audit.read_record": "档案的历史版本",
+    "access_log.read": "谁看过资料的记录",
     "controlled_use.register": "特殊药品登记",
     "timeline.read": "就诊经过",
     "message.read": "消息",

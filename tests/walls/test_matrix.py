@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from app.billing.channels import close_channels
 from app.edge import limits
 from app.edge.counting import BUCKETS
 from app.kernel import database
+from app.kernel.settings import settings
 from app.main import app
 from tests.make import identity
 from tests.make.two_patients import World, two_patients
@@ -57,6 +60,18 @@ def test_every_route_has_its_line_and_no_line_is_left_over() -> None:
     assert served() == {*lines, *ELSEWHERE}
 
 
+@pytest.fixture
+async def no_channels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[None]:
+    """Payment channels that are not set up, whatever another test of this process had: notices hear 503."""
+    monkeypatch.setenv("JIUYI_SIMULATORS", str(tmp_path))
+    settings.cache_clear()
+    await close_channels()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.mark.usefixtures("no_channels")
 async def test_every_role_meets_what_the_hospital_expects(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
