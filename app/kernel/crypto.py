@@ -141,7 +141,7 @@ def replace_key_ring(path: Path, ring: KeyRing) -> None:
 
 
 def _written_aside(path: Path, ring: KeyRing) -> Path:
-    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh = path.with_suffix(f".{secrets.token_hex(8)}")
     fresh.touch(mode=0o600)
     fresh.write_bytes(msgspec.json.encode(ring))
     _flush(fresh)
