@@ -3,27 +3,25 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from app.kernel.settings import settings
 from simulators.alipay import server as alipay
 from simulators.clock import BusinessClock, Now
-from simulators.running import running
+from simulators.running import Business, running
 from simulators.wechat_pay import server as wechat_pay
+
+# A new platform is one line here: its folder's `server.opens` makes the Business that `running` serves.
+OPENERS: tuple[Callable[[Path, Now], Business], ...] = (wechat_pay.opens, alipay.opens)
 
 
 @asynccontextmanager
 async def all_running(folder: Path, now: Now) -> AsyncIterator[dict[str, dict[str, str]]]:
     """Every simulator, serving; yields the cards by name."""
     async with AsyncExitStack() as stack:
-        cards = [
-            await stack.enter_async_context(
-                running(folder, wechat_pay.business(wechat_pay.opened(folder, now)))
-            ),
-            await stack.enter_async_context(running(folder, alipay.business(alipay.opened(folder, now)))),
-        ]
+        cards = [await stack.enter_async_context(running(folder, opens(folder, now))) for opens in OPENERS]
         yield {card["name"]: card for card in cards}
 
 

@@ -1,11 +1,16 @@
 """One simulator's SQLite file: everything the platform remembers survives a restart."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
 
 
 class Store:
@@ -14,7 +19,9 @@ class Store:
     A block of `transaction()` holds no `await`: what stands in it happens as one step.
     """
 
-    def __init__(self, path: Path | str, *schemas: str) -> None:
+    def __init__(self, path: Path, *schemas: str) -> None:
+        shape = zlib.crc32("".join(schemas).encode()) & 0x7FFF_FFFF  # user_version is a signed 32-bit number
+        _set_aside_unless(path, shape)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("pragma journal_mode = wal")
@@ -22,6 +29,7 @@ class Store:
         self._connection.execute("pragma foreign_keys = on")
         for schema in schemas:
             self._connection.executescript(schema)
+        self._connection.execute(f"pragma user_version = {shape}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -63,3 +71,18 @@ def stored(instant: datetime) -> str:
 
 def loaded(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _set_aside_unless(path: Path, shape: int) -> None:
+    """Keep the file of another version of the tables under another name: the platform begins anew."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path)) as connection:
+        [found] = connection.execute("pragma user_version").fetchone()
+        connection.execute("pragma wal_checkpoint(truncate)")
+    if found == shape:
+        return
+    for leftover in ("-wal", "-shm"):
+        path.with_name(path.name + leftover).unlink(missing_ok=True)
+    path.replace(path.with_name(f"{path.stem}-{found:08x}.sqlite"))
+    log.warning("simulator_book_set_aside", file=path.name)

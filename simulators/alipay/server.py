@@ -19,7 +19,9 @@ def opened(folder: Path, now: Now) -> Alipay:
     return platform
 
 
-def business(platform: Alipay) -> Business:
+def opens(folder: Path, now: Now) -> Business:
+    platform = opened(folder, now)
+
     def tick(now: datetime) -> None:
         lapse(platform, now)
         finish_old(platform, now)

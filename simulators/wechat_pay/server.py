@@ -17,7 +17,9 @@ def opened(folder: Path, now: Now) -> WechatPay:
     return platform
 
 
-def business(platform: WechatPay) -> Business:
+def opens(folder: Path, now: Now) -> Business:
+    platform = opened(folder, now)
+
     def tick(now: datetime) -> None:
         trades.lapse(platform, now)
         refunds.finish_due(platform, now)
