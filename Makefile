@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/ready
-LOCKS := requirements.lock requirements-uv.lock requirements-build.lock
+LOCKS := requirements.lock requirements-uv.lock requirements-build.lock requirements-oracle.lock
 WEB_STAMP := app/static/web-built
 WEB_SOURCES := $(shell find web -name node_modules -prune -o -type f ! -name .building -print 2>/dev/null)
 WEB := $(if $(wildcard web/package.json),$(WEB_STAMP))
@@ -64,6 +64,9 @@ $(READY): $(LOCKS) pyproject.toml hatch_build.py
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@SKIP_WEB=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
 	  --build-constraints requirements-build.lock -e .
+	@echo "setup: the tests' other Alipay client, in an environment of its own"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/oracle
+	@$(BIN)/uv pip sync --quiet --python .venv/oracle/bin/python --require-hashes requirements-oracle.lock
 	@printf %s "$(CURDIR)" > $(READY)
 	@echo "setup: done"
 
