@@ -66,9 +66,6 @@ SEALED = (
     Sealed(table="data_request", column="text"),
     Sealed(table="data_request", column="wanted"),
     Sealed(table="data_request", column="answer"),
-    Sealed(table="data_request", column="text"),
-    Sealed(table="data_request", column="wanted"),
-    Sealed(table="data_request", column="answer"),
 )
 
 PASSING = (

@@ -86,6 +86,11 @@ def test_what_is_read_is_what_was_written(house: Code) -> None:
     assert read <= PLACES | {"person.?", "data_request.?"}  # of the asked column
 
 
+def test_the_registry_names_every_place_once() -> None:
+    places = [column.place for column in SEALED]
+    assert len(places) == len(set(places))
+
+
 def test_every_blind_index_is_in_the_registry(house: Code) -> None:
     made = {place for name in ("blind_index", "blind_indexes") for _, place in house.uses(name, "column")}
     indexed = {column.place for column in SEALED if column.index_column is not None}
