@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,22 @@ def awaits(tree: ast.Module) -> bool:
 def gathers(tree: ast.Module) -> list[int]:
     return [
         node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "gather"
+    ]
+
+
+def said_twice(tree: ast.Module) -> list[int]:
+    """Lines of statements that repeat the one before: what two changes of one place leave when merged."""
+    bodies = [
+        body
+        for node in ast.walk(tree)
+        for name in ("body", "orelse", "finalbody")
+        if isinstance(body := getattr(node, name, None), list)
+    ]
+    return [
+        second.lineno
+        for body in bodies
+        for first, second in pairwise(body)
+        if ast.dump(first) == ast.dump(second)
     ]
 
 
@@ -137,6 +154,12 @@ def test_the_core_never_gathers() -> None:
     assert found == []
 
 
+def test_nothing_is_said_twice_in_a_row() -> None:
+    """Tests may: pressing a button twice is what some of them are about."""
+    folders = [folder for folder in PACKAGES if folder != "tests"]
+    assert [f"{path}:{line}" for path in sources(*folders) for line in said_twice(tree_of(path))] == []
+
+
 def test_packages_re_export_nothing() -> None:
     assert [str(p) for p in (ROOT / "app").rglob("__init__.py") if p.read_text().strip()] == []
 
@@ -146,6 +169,7 @@ def test_every_rule_here_finds_what_it_forbids() -> None:
     assert long_functions(ast.parse(long)) == ["f"]
     assert awaits(ast.parse("async def f():\n    await g()"))
     assert gathers(ast.parse("import asyncio\nasyncio.gather()")) == [2]
+    assert said_twice(ast.parse("if a:\n    f()\n    f()")) == [3]
     assert written_tables(ast.parse("Bill.update({})"), set(), {"Bill"}) == {"Bill"}
     assert sql_written('"UPDATE bill SET x = 1"') == {"bill"}
     assert sql_written('"INSERT INTO job (id)"\n    " VALUES (1)"') == {"job"}

@@ -74,8 +74,6 @@ async def open_report(actor: Actor, *, report_id: UUID) -> asyncpg.Record:
         raise ReportNeedsHandover(report_id=report_id)
     if row["read_at"] is not None:
         return row
-    if row["read_at"] is not None:
-        return row
     read = await fetch_one(
         "UPDATE report SET read_at = $2 WHERE id = $1 AND read_at IS NULL RETURNING *",
         report_id,
