@@ -21,6 +21,7 @@ class Call(NamedTuple):
     signer: str  # the platform key the client wants to hear
     client: str  # its User-Agent
     now: datetime  # business time
+    named_key: str = ""  # the platform key its header names, and sensitive fields are sealed under
 
 
 class Reply(NamedTuple):

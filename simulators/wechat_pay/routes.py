@@ -100,6 +100,7 @@ async def _checked(platform: WechatPay, request: Request[Any, Any, State], body:
         path=request.path_params,
         query=request.query_params,
         signer=serial,
+        named_key=request.headers.get("wechatpay-serial", ""),
         client=request.headers.get("user-agent", ""),
         now=await platform.now(),
     )
