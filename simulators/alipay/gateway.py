@@ -11,7 +11,7 @@ from litestar.datastructures import State
 
 from app.kernel.clock import wall
 from simulators import keys
-from simulators.alipay import refunds, trades
+from simulators.alipay import charging, closing, refunds, trades
 from simulators.alipay.calls import Call, biz_content
 from simulators.alipay.paying import lapse
 from simulators.alipay.platform import Alipay
@@ -56,9 +56,10 @@ def oauth_token(platform: Alipay, call: Call) -> dict[str, Any]:
 METHODS: dict[str, Method] = {
     "alipay.trade.create": trades.create,
     "alipay.trade.precreate": trades.precreate,
+    "alipay.trade.pay": charging.charge,
     "alipay.trade.query": trades.query,
-    "alipay.trade.close": trades.close,
-    "alipay.trade.cancel": refunds.cancel,
+    "alipay.trade.close": closing.close,
+    "alipay.trade.cancel": closing.cancel,
     "alipay.trade.refund": refunds.refund,
     "alipay.trade.fastpay.refund.query": refunds.refund_query,
     LOGIN: oauth_token,

@@ -1,4 +1,4 @@
-"""Refunds and cancellations: money back to the payer, once per request number."""
+"""Refunds: money back to the payer, once per request number."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,16 +7,16 @@ import msgspec
 
 from simulators.alipay.calls import Call, needed, text_of
 from simulators.alipay.platform import Alipay
-from simulators.alipay.refusals import Refusal, bad_parameter, business, call_limited
+from simulators.alipay.refusals import bad_parameter, business, call_limited
 from simulators.alipay.telling import Refunded, tell
-from simulators.alipay.trades import Trade, close, find, named, payer_fields
+from simulators.alipay.trades import Trade, find, named, payer_fields
 from simulators.alipay.wording import fen, local, yuan
 from simulators.book import balance_fen, post, wallet
+from simulators.faults import Part
 from simulators.store import loaded, stored
 
 BETWEEN_REFUNDS = timedelta(seconds=3)
 FINISHED_AFTER = timedelta(days=365)
-CANCEL_WITHIN = timedelta(days=1)
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +39,16 @@ def refund(platform: Alipay, call: Call) -> dict[str, Any]:
     if known is not None and known.amount_fen != amount_fen:
         raise business("ACQ.DISCORDANT_REPEAT_REQUEST", "不一致的请求：同一退款请求号金额不同")
     if known is None:
-        _check(platform, trade, amount_fen, call.now)
+        check_refundable(platform, trade, amount_fen, call.now)
         give_back(platform, trade, request_no, amount_fen, call.now)
+    denied = known is None and platform.faults.take(
+        Part.COURSE, endpoint="alipay.trade.refund", text=f"{trade.out_trade_no} {request_no}"
+    )
     return {
         "out_trade_no": trade.out_trade_no,
         "trade_no": trade.trade_no,
         **payer_fields(platform, trade, "buyer_user_id"),
-        "fund_change": "Y" if known is None else "N",
+        "fund_change": "Y" if known is None and not denied else "N",
         "refund_fee": yuan(refunded_fen(platform, trade.out_trade_no)),
         "send_back_fee": yuan(amount_fen if known is None else 0),
         "gmt_refund_pay": local(call.now if known is None else known.at),
@@ -67,35 +70,6 @@ def refund_query(platform: Alipay, call: Call) -> dict[str, Any]:
         "refund_status": "REFUND_SUCCESS",
         "gmt_refund_pay": local(known.at),
     }
-
-
-def cancel(platform: Alipay, call: Call) -> dict[str, Any]:
-    """Make an unknown outcome certain: close what is unpaid, refund what is paid.
-
-    Without a trade there is nothing to act on, and a QR code that nobody has scanned stays
-    payable until its own timeout.
-    """
-    try:
-        trade = named(platform, call)
-    except Refusal as refusal:
-        if refusal.sub_code != "ACQ.TRADE_NOT_EXIST":
-            raise
-        return {"out_trade_no": text_of(call, "out_trade_no"), "retry_flag": "N"}
-    told = {"out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no, "retry_flag": "N"}
-    if trade.state == "WAIT_BUYER_PAY":
-        close(platform, call)
-        return told | {"action": "close"}
-    if trade.state == "TRADE_CLOSED":
-        return told
-    if trade.state == "TRADE_FINISHED":
-        raise business("ACQ.TRADE_HAS_FINISHED", "交易已完结，不能撤销")
-    if trade.paid_at is not None and loaded(trade.paid_at) + CANCEL_WITHIN < call.now:
-        raise business("ACQ.TRADE_CANCEL_TIME_OUT", "超过撤销时间范围，请改用退款")
-    if refunded_fen(platform, trade.out_trade_no):
-        raise business("ACQ.REASON_TRADE_REFUND_FEE_ERR", "已经退过款的交易不能撤销")
-    _check(platform, trade, trade.amount_fen, call.now)
-    give_back(platform, trade, trade.out_trade_no, trade.amount_fen, call.now)
-    return told | {"action": "refund"}
 
 
 def find_refund(platform: Alipay, out_trade_no: str, request_no: str) -> Refund | None:
@@ -163,7 +137,7 @@ def finish_old(platform: Alipay, now: datetime) -> None:
     )
 
 
-def _check(platform: Alipay, trade: Trade, amount_fen: int, now: datetime) -> None:
+def check_refundable(platform: Alipay, trade: Trade, amount_fen: int, now: datetime) -> None:
     if trade.state == "TRADE_FINISHED":
         raise business("ACQ.TRADE_HAS_FINISHED", "交易已完结，不能退款")
     if trade.state == "TRADE_CLOSED":
