@@ -174,7 +174,6 @@ def test_refunds_are_accepted_then_done_and_told(
 
 
 async def test_the_async_client_agrees(simulators: Simulators, tmp_path: Path) -> None:
-    pytest.importorskip("aiofiles", reason="wechatpayv3's async half needs its [async] extra")
     sync = client_of(simulators, tmp_path)
     client = wechatpayv3.async_.AsyncWeChatPay(
         **settings_of(simulators, wechatpay_type=wechatpayv3.async_.WeChatPayType.NATIVE)
