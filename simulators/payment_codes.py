@@ -56,7 +56,7 @@ async def show_code(state: State, payer: FromPath[str]) -> dict[str, Any]:
     """The payer opens the page with the code."""
     platform = state.platform
     who = payer_called(platform, payer)
-    code = _issue(platform.store, who, prefix=platform.code_prefix, now=await platform.now())
+    code = issue(platform.store, who, prefix=platform.code_prefix, now=await platform.now())
     return {"auth_code": code, "expires_in": int(CODE_LIFE.total_seconds())}
 
 
@@ -74,6 +74,18 @@ async def choose_limit(state: State, payer: FromPath[str], data: JSONBody[Limit]
 
 
 CONTROL = (show_code, choose_limit)
+
+
+def issue(store: Store, payer: Payer, *, prefix: str, now: datetime) -> str:
+    count = DIGITS - len(prefix)
+    code = f"{prefix}{secrets.randbelow(10**count):0{count}d}"
+    store.run(
+        "insert into payment_code (code, payer, expires_at) values (:code, :payer, :expires_at)",
+        code=code,
+        payer=payer.id,
+        expires_at=stored(now + CODE_LIFE),
+    )
+    return code
 
 
 def spend(store: Store, code: str, *, order: str, now: datetime) -> Payer | Flaw:
@@ -98,15 +110,3 @@ def is_spent_for(store: Store, code: str, order: str) -> bool:
 def needs_password(store: Store, payer: Payer, amount_fen: int) -> bool:
     chosen = store.value("select limit_fen from no_password_limit where payer = :payer", payer=payer.id)
     return amount_fen > (NO_PASSWORD_UP_TO_FEN if chosen is None else chosen)
-
-
-def _issue(store: Store, payer: Payer, *, prefix: str, now: datetime) -> str:
-    count = DIGITS - len(prefix)
-    code = f"{prefix}{secrets.randbelow(10**count):0{count}d}"
-    store.run(
-        "insert into payment_code (code, payer, expires_at) values (:code, :payer, :expires_at)",
-        code=code,
-        payer=payer.id,
-        expires_at=stored(now + CODE_LIFE),
-    )
-    return code

@@ -41,7 +41,7 @@ def cancel(platform: Alipay, call: Call) -> dict[str, Any]:
             raise
         return {"out_trade_no": text_of(call, "out_trade_no"), "retry_flag": "N"}
     told = {"out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no, "retry_flag": "N"}
-    if platform.faults.take(Part.CANCELLING, endpoint=call.params["method"], text=trade.out_trade_no):
+    if platform.faults.take(Part.CANCELLING, endpoint="alipay.trade.cancel", text=trade.out_trade_no):
         return told | {"retry_flag": "Y"}
     if trade.state == "WAIT_BUYER_PAY":
         close_unpaid(platform, trade, call.now)

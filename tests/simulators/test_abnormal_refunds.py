@@ -1,4 +1,4 @@
-"""A refund that failed at the payer's bank is sent to another account: sealed numbers, one end, one notice."""
+"""A refund that failed at the payer's bank is sent to another account, its number sealed."""
 
 import json
 from base64 import b64encode
@@ -40,7 +40,7 @@ def status_of(raw: Raw, made: dict[str, Any]) -> str:
 
 
 def sealed(key: Any, text: str) -> str:
-    sha1 = hashes.SHA1()  # noqa: S303  # the protocol's own choice
+    sha1 = hashes.SHA1()  # the protocol's own choice
     secret = key.encrypt(text.encode(), padding.OAEP(mgf=padding.MGF1(sha1), algorithm=sha1, label=None))
     return b64encode(secret).decode()
 
