@@ -74,7 +74,7 @@ COMMON = (
     Fault("tamper", Part.NOTICE, "通知签名后被改动"),
     Fault("forge", Part.NOTICE, "通知由陌生密钥签名"),
     Fault("stale", Part.NOTICE, "通知的时间戳早了 301 秒（签名正确）"),
-    Fault("early", Part.NOTICE, "通知的时间戳快了 301 秒（签名正确）"),
+    Fault("early", Part.NOTICE, "通知的时间戳快了 302 秒（签名正确）"),
     Fault("unknown_key", Part.NOTICE, "通知声称由客户端不认识的密钥签名"),
     Fault("ignore_ack", Part.NOTICE, "不认可对方的确认，按重试计划再投"),
 )
@@ -86,8 +86,9 @@ PAYING = (
     Fault("cancel_retry", Part.CANCELLING, "撤销未执行，要求重试（USERPAYING、retry_flag=Y）"),
 )
 
-# How far a notification's clock is off: just more than the five minutes a client may allow.
-NOTICE_SKEW = {"stale": timedelta(seconds=-301), "early": timedelta(seconds=301)}
+# How far a notification's clock is off: just more than the five minutes a client may allow, whole
+# seconds being cut off and the way taking some.
+NOTICE_SKEW = {"stale": timedelta(seconds=-301), "early": timedelta(seconds=302)}
 
 
 class FaultBoard:
