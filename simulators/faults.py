@@ -16,6 +16,9 @@ class Part(StrEnum):
     OUTBOX = "outbox"  # a notification before its first delivery
     NOTICE = "notice"  # one delivery of a notification
     COURSE = "course"  # what becomes of an accepted order
+    BILL = "bill"  # what a day's bill says
+    BILL_LINK = "bill_link"  # the answer to asking for a bill
+    BILL_FILE = "bill_file"  # one download of a bill
 
 
 class Moment(StrEnum):

@@ -7,7 +7,7 @@ from litestar import Litestar, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from simulators import control
+from simulators import control, days
 from simulators.alipay import paying, refunds, trades
 from simulators.alipay.platform import Alipay
 from simulators.control import PAGE_MAX, payer_called
@@ -30,7 +30,7 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def app(platform: Alipay) -> Litestar:
-    return control.app(platform, pay, scan, abandon, orders, order)
+    return control.app(platform, pay, scan, abandon, orders, order, *days.CONTROL)
 
 
 @post("/payers/{payer:str}/payments")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from simulators import book, keys, notices, people
+from simulators import bill_lines, bills, book, fees, keys, notices, people
 from simulators.clock import Now
 from simulators.faults import FaultBoard
 from simulators.store import Store
@@ -66,6 +66,7 @@ class Identity(msgspec.Struct, frozen=True):
 class Alipay:
     name = "alipay"
     courier: notices.Courier  # hired when the platform opens: it needs to know how to speak
+    desk: bills.Desk  # opened with it: it needs to know how to write
 
     def __init__(self, folder: Path, now: Now) -> None:
         kept = folder / "keys"
@@ -81,8 +82,16 @@ class Alipay:
         self.merchant_public = merchant_key.public_key()
         self.key = keys.private_key(kept / "alipay_key.pem")
         keys.write_private(self.public_key_path, keys.public_pem(self.key))
-        self.store = Store(folder / "alipay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA)
-        self.faults = FaultBoard()
+        self.store = Store(
+            folder / "alipay.sqlite",
+            book.SCHEMA,
+            people.SCHEMA,
+            notices.SCHEMA,
+            fees.SCHEMA,
+            bills.SCHEMA,
+            SCHEMA,
+        )
+        self.faults = FaultBoard(*bill_lines.FAULTS)
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:
         """user_id and open_id of a new payer."""

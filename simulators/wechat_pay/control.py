@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
-from simulators import control
+from simulators import control, days
 from simulators.control import PAGE_MAX, payer_called
 from simulators.people import PhoneRefusal
 from simulators.wechat_pay import mini_program, paying, refunds, trades
@@ -40,7 +40,9 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def app(platform: WechatPay) -> Litestar:
-    return control.app(platform, pay, scan, abandon, consent, messages, orders, order, end_refund)
+    return control.app(
+        platform, pay, scan, abandon, consent, messages, orders, order, end_refund, *days.CONTROL
+    )
 
 
 @post("/payers/{payer:str}/payments")

@@ -8,7 +8,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from simulators import book, keys, notices, people
+from simulators import bill_lines, bills, book, fees, keys, notices, people
 from simulators.clock import Now
 from simulators.faults import Act, Fault, FaultBoard, Part
 from simulators.store import Store
@@ -76,6 +76,7 @@ FAULTS = (
     Fault("refund_abnormal", Part.COURSE, "退款最终异常 ABNORMAL", Act.MANGLE),
     Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
     Fault("refund_stuck", Part.COURSE, "退款一直处理中", Act.MANGLE),
+    Fault("bill_bad_hash", Part.BILL_LINK, "应答的账单摘要与文件不符", Act.MANGLE),
 )
 
 
@@ -95,6 +96,7 @@ class Identity(msgspec.Struct, frozen=True):
 class WechatPay:
     name = "wechat_pay"
     courier: notices.Courier  # hired when the platform opens: it needs to know how to speak
+    desk: bills.Desk  # opened with it: it needs to know how to write
 
     def __init__(self, folder: Path, now: Now) -> None:
         kept = folder / "keys"
@@ -120,8 +122,16 @@ class WechatPay:
             self.identity.platform_public_key_id: public_mode,
             self.certificate_serial: certified,
         }
-        self.store = Store(folder / "wechat_pay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA)
-        self.faults = FaultBoard(*FAULTS)
+        self.store = Store(
+            folder / "wechat_pay.sqlite",
+            book.SCHEMA,
+            people.SCHEMA,
+            notices.SCHEMA,
+            fees.SCHEMA,
+            bills.SCHEMA,
+            SCHEMA,
+        )
+        self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:
         """The openid of a new payer: the wanted one if it looks like one."""

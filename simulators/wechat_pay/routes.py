@@ -13,7 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from app.kernel.clock import wall
 from simulators import keys
 from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
-from simulators.wechat_pay import certificates, mini_program, refunds, trades
+from simulators.wechat_pay import bills, certificates, mini_program, refunds, trades
 from simulators.wechat_pay.calls import Call, Reply
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import Refusal, frequency_limited, system_error
@@ -39,6 +39,9 @@ ENDPOINTS: tuple[tuple[HttpMethod, str, str, Endpoint], ...] = (
     (POST, REFUNDS, "refund", refunds.accept),
     (GET, f"{REFUNDS}/{{out_refund_no:str}}", "refund_query", refunds.query),
     (GET, "/v3/certificates", "certificates", certificates.download),
+    (GET, "/v3/bill/tradebill", "tradebill", bills.trade_bill),
+    (GET, "/v3/bill/fundflowbill", "fundflowbill", bills.fund_flow_bill),
+    (GET, bills.DOWNLOAD, "billdownload", bills.download),
 )
 MINI_PROGRAM: tuple[tuple[HttpMethod, str, str, mini_program.Answer], ...] = (
     (GET, "/sns/jscode2session", "jscode2session", mini_program.code_to_session),
@@ -102,6 +105,7 @@ async def _checked(platform: WechatPay, request: Request[Any, Any, State], body:
         signer=serial,
         client=request.headers.get("user-agent", ""),
         now=await platform.now(),
+        base_url=str(request.base_url).rstrip("/"),
     )
 
 
@@ -114,6 +118,8 @@ def _refuse_for(fault: Fault | None) -> None:
 
 def _signed(platform: WechatPay, reply: Reply, serial: str, fault: Fault | None) -> Response[bytes]:
     name = fault.name if fault is not None else ""
+    if reply.raw is not None:
+        return Response(reply.raw, status_code=reply.status, media_type="text/plain")
     body = b"" if reply.content is None else msgspec.json.encode(reply.content)
     at = wall() - timedelta(seconds=STALE_BY_S) if name == "stale_reply" else wall()
     key = keys.stranger() if name == "forged_reply" else platform.signers[serial]
