@@ -132,10 +132,13 @@ class Desk:
         return msgspec.json.decode(text, type=Totals) if text is not None else None
 
     def booked(self, period: Period) -> Totals:
-        """What the book says, whether or not there is a bill."""
+        """What the book says, whether or not there is a bill.
+
+        A refund that was closed later owes its fee again, but no trade bill ever tells that.
+        """
         paid = self._moved(book.merchant(self.merchant_id), "kind = 'payment'", period)
         begun = self._moved(book.transit(self.merchant_id), "amount_fen > 0", period)
-        kept = self._moved(book.fees(self.merchant_id), "true", period)
+        kept = self._moved(book.fees(self.merchant_id), "kind <> 'refund_closed'", period)
         return Totals(
             paid_count=paid[0],
             paid_fen=paid[1],

@@ -20,6 +20,7 @@ create table if not exists fee (
     reference text not null,
     trade text not null,
     basis_points integer not null,
+    amount_fen integer not null,
     fee_fen integer not null,
     primary key (kind, reference)
 ) strict;
@@ -42,7 +43,7 @@ def charge(store: Store, *, merchant_id: str, trade: str, amount_fen: int, at: d
     """Take the fee of a payment that has just been booked."""
     basis_points = rate(store)
     fee_fen = _part_fen(amount_fen, basis_points, WHOLE)
-    _note(store, "payment", trade, trade, basis_points, fee_fen)
+    _note(store, "payment", trade, trade, basis_points, amount_fen, fee_fen)
     if fee_fen > 0:
         book.move(
             store,
@@ -55,38 +56,38 @@ def charge(store: Store, *, merchant_id: str, trade: str, amount_fen: int, at: d
         )
 
 
-def share_fen(store: Store, *, trade: str, refund_fen: int, left_fen: int) -> int:
-    """The fee that goes back with this refund; `left_fen` is what could still be refunded before it."""
-    kept_fen = store.value("select coalesce(sum(fee_fen), 0) from fee where trade = :trade", trade=trade)
-    return kept_fen if refund_fen == left_fen else _part_fen(kept_fen, refund_fen, left_fen)
+def share_fen(store: Store, *, trade: str, refund_fen: int) -> int:
+    """The fee that would go back with this refund."""
+    row = store.row(
+        """select coalesce(sum(amount_fen), 0) as left_fen, coalesce(sum(fee_fen), 0) as kept_fen
+           from fee where trade = :trade""",
+        trade=trade,
+    )
+    assert row is not None
+    assert row["left_fen"] >= refund_fen > 0, f"{trade} has less left than is refunded"
+    return _part_fen(row["kept_fen"], refund_fen, row["left_fen"])
 
 
 def begin_refund(
-    store: Store,
-    *,
-    merchant_id: str,
-    trade: str,
-    reference: str,
-    refund_fen: int,
-    left_fen: int,
-    at: datetime,
+    store: Store, *, merchant_id: str, trade: str, reference: str, refund_fen: int, at: datetime
 ) -> None:
     """Book a refund that leaves the merchant, together with the fee it brings back."""
-    back_fen = share_fen(store, trade=trade, refund_fen=refund_fen, left_fen=left_fen)
-    _note(store, "refund_accepted", reference, trade, _charged_at(store, trade), -back_fen)
+    back_fen = share_fen(store, trade=trade, refund_fen=refund_fen)
+    points = store.value(
+        "select basis_points from fee where kind = 'payment' and trade = :trade", trade=trade
+    )
+    _note(store, "refund_accepted", reference, trade, points, -refund_fen, -back_fen)
     _post_refund(store, "refund_accepted", merchant_id, reference, at, refund_fen, back_fen)
 
 
-def undo_refund(
-    store: Store, *, merchant_id: str, trade: str, reference: str, refund_fen: int, at: datetime
-) -> None:
+def undo_refund(store: Store, *, merchant_id: str, reference: str, at: datetime) -> None:
     """Book a refund that was closed and returns to the merchant: the fee is due again."""
-    back_fen = -store.value(
-        """select coalesce(sum(fee_fen), 0) from fee
-           where kind = 'refund_accepted' and reference = :reference""",
-        reference=reference,
+    begun = store.row(
+        "select * from fee where kind = 'refund_accepted' and reference = :reference", reference=reference
     )
-    _note(store, "refund_closed", reference, trade, _charged_at(store, trade), back_fen)
+    assert begun is not None, f"no refund {reference} began"
+    refund_fen, back_fen = -begun["amount_fen"], -begun["fee_fen"]
+    _note(store, "refund_closed", reference, begun["trade"], begun["basis_points"], refund_fen, back_fen)
     _post_refund(store, "refund_closed", merchant_id, reference, at, -refund_fen, -back_fen)
 
 
@@ -102,23 +103,18 @@ def _post_refund(
     book.post(store, kind=kind, reference=reference, at=at, legs=moved)
 
 
-def _note(store: Store, kind: str, reference: str, trade: str, basis_points: int, fee_fen: int) -> None:
+def _note(
+    store: Store, kind: str, reference: str, trade: str, basis_points: int, amount_fen: int, fee_fen: int
+) -> None:
     store.run(
-        "insert into fee values (:kind, :reference, :trade, :points, :fen)",
+        "insert into fee values (:kind, :reference, :trade, :points, :amount_fen, :fee_fen)",
         kind=kind,
         reference=reference,
         trade=trade,
         points=basis_points,
-        fen=fee_fen,
+        amount_fen=amount_fen,
+        fee_fen=fee_fen,
     )
-
-
-def _charged_at(store: Store, trade: str) -> int:
-    """The rate the trade was charged at, whatever it is today."""
-    points = store.value(
-        "select basis_points from fee where kind = 'payment' and reference = :trade", trade=trade
-    )
-    return points or 0
 
 
 def _part_fen(amount_fen: int, part: int, whole: int) -> int:

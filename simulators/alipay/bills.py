@@ -112,7 +112,7 @@ def _lines(platform: Alipay, period: Period) -> list[Line]:
     span = {"begin": stored(period.begin), "end": stored(period.end)}
     paid = platform.store.rows(
         """select paid_at as at, created_at, out_trade_no, trade_no, product as trade_type,
-               subject as title, '' as attach, payer, amount_fen,
+               subject as title, '' as attach, payer, trade.amount_fen,
                coalesce(fee_fen, 0) as fee_fen, coalesce(basis_points, 0) as basis_points
            from trade left join fee on fee.kind = 'payment' and fee.reference = out_trade_no
            where paid_at >= :begin and paid_at < :end""",

@@ -122,7 +122,6 @@ def give_back(platform: Alipay, trade: Trade, request_no: str, amount_fen: int, 
     """Move the money back; the trade closes when nothing of it is left."""
     assert trade.payer is not None
     reference = f"{trade.out_trade_no}/{request_no}"
-    left_fen = trade.amount_fen - refunded_fen(platform, trade.out_trade_no)
     with platform.store.transaction():
         platform.store.run(
             """insert into refund (out_trade_no, out_request_no, amount_fen, at)
@@ -138,7 +137,6 @@ def give_back(platform: Alipay, trade: Trade, request_no: str, amount_fen: int, 
             trade=trade.out_trade_no,
             reference=reference,
             refund_fen=amount_fen,
-            left_fen=left_fen,
             at=now,
         )
         move(
@@ -180,13 +178,10 @@ def _check(platform: Alipay, trade: Trade, amount_fen: int, now: datetime) -> No
     if trade.state != "TRADE_SUCCESS":
         raise business("ACQ.TRADE_STATUS_ERROR", "交易状态不合法，未支付的交易不能退款")
     earlier = refunds_of(platform, trade.out_trade_no)
-    left_fen = trade.amount_fen - sum(r.amount_fen for r in earlier)
-    if amount_fen > left_fen:
+    if sum(r.amount_fen for r in earlier) + amount_fen > trade.amount_fen:
         raise business("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超过可退金额")
     if earlier and loaded(earlier[-1].at) + BETWEEN_REFUNDS > now:
         raise call_limited("同一笔交易的两次退款须间隔三秒")
-    fee_back_fen = fees.share_fen(
-        platform.store, trade=trade.out_trade_no, refund_fen=amount_fen, left_fen=left_fen
-    )
+    fee_back_fen = fees.share_fen(platform.store, trade=trade.out_trade_no, refund_fen=amount_fen)
     if balance_fen(platform.store, platform.clearing) < amount_fen - fee_back_fen:
         raise business("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足")

@@ -125,7 +125,7 @@ def _lines(platform: WechatPay, period: Period) -> list[Line]:
     span = {"begin": stored(period.begin), "end": stored(period.end)}
     paid = platform.store.rows(
         """select paid_at as at, created_at, out_trade_no, transaction_id as trade_no, trade_type,
-               description as title, coalesce(attach, '') as attach, payer, amount_fen,
+               description as title, coalesce(attach, '') as attach, payer, trade.amount_fen,
                coalesce(fee_fen, 0) as fee_fen, coalesce(basis_points, 0) as basis_points
            from trade left join fee on fee.kind = 'payment' and fee.reference = out_trade_no
            where paid_at >= :begin and paid_at < :end""",

@@ -142,9 +142,7 @@ def finish(platform: WechatPay, refund: Refund, outcome: str, now: datetime) -> 
             fees.undo_refund(
                 platform.store,
                 merchant_id=platform.merchant_id,
-                trade=trade.out_trade_no,
                 reference=refund.out_refund_no,
-                refund_fen=refund.amount_fen,
                 at=now,
             )
         finished = find_refund(platform, refund.out_refund_no)
@@ -232,21 +230,13 @@ def _within_limits(platform: WechatPay, trade: Trade, refund_fen: int, now: date
     earlier = refunds_of(platform, trade.out_trade_no)
     if len(earlier) >= PARTS_MAX:
         raise invalid_request(f"一笔订单最多退款{PARTS_MAX}次")
-    left_fen = _left_fen(trade, earlier)
-    if refund_fen > left_fen:
+    if sum(r.amount_fen for r in earlier if r.state != "CLOSED") + refund_fen > trade.amount_fen:
         raise invalid_request("申请退款金额超过订单可退金额")
     if earlier and loaded(earlier[-1].created_at) + BETWEEN_REFUNDS > now:
         raise frequency_limited("同一笔订单的两次退款须间隔一分钟")
-    fee_back_fen = fees.share_fen(
-        platform.store, trade=trade.out_trade_no, refund_fen=refund_fen, left_fen=left_fen
-    )
+    fee_back_fen = fees.share_fen(platform.store, trade=trade.out_trade_no, refund_fen=refund_fen)
     if balance_fen(platform.store, platform.clearing) < refund_fen - fee_back_fen:
         raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后再试")
-
-
-def _left_fen(trade: Trade, earlier: list[Refund]) -> int:
-    """What can still be refunded; a closed refund gave its part back."""
-    return trade.amount_fen - sum(r.amount_fen for r in earlier if r.state != "CLOSED")
 
 
 def _record(platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint: str, call: Call) -> Refund:
@@ -254,7 +244,6 @@ def _record(platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint
         Part.COURSE, endpoint="refund", text=f"{asked.out_refund_no} {trade.out_trade_no}"
     )
     outcome = OUTCOMES[spoilt[0].name] if spoilt else "SUCCESS"
-    left_fen = _left_fen(trade, refunds_of(platform, trade.out_trade_no))
     platform.store.run(
         """insert into refund (out_refund_no, refund_id, out_trade_no, amount_fen, notify_url,
                asked, signer, state, outcome, created_at, due_at)
@@ -278,7 +267,6 @@ def _record(platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint
         trade=trade.out_trade_no,
         reference=asked.out_refund_no,
         refund_fen=asked.amount.refund,
-        left_fen=left_fen,
         at=call.now,
     )
     refund = find_refund(platform, asked.out_refund_no)

@@ -168,6 +168,8 @@ def test_a_closed_refund_owes_its_fee_again(simulators: Simulators, raw: Raw) ->
     kinds = [row["业务类型"] for row in sheet(raw, funds(raw, day)).rows]
     assert kinds[-2:] == ["退款", "退款关闭"]
     assert sheet(raw, ask(raw, day, "REFUND")).rows[-1]["退款状态"] == "FAIL"
+    shown = totals(simulators, WX, day)
+    assert shown["book"] == shown["bill"]
 
 
 def test_accounts_without_moves_and_days_without_trades_have_no_bill(
