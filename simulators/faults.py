@@ -20,6 +20,9 @@ class Part(StrEnum):
     CHARGING = "charging"  # a payment code being charged
     CLOSING = "closing"  # an unpaid order being closed
     CANCELLING = "cancelling"  # an order being cancelled or reversed
+    BILL = "bill"  # what a day's bill says
+    BILL_LINK = "bill_link"  # the answer to asking for a bill
+    BILL_FILE = "bill_file"  # one download of a bill
 
 
 class Moment(StrEnum):

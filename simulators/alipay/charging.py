@@ -23,10 +23,10 @@ from simulators.alipay.trades import (
     paid_amounts,
     same,
 )
-from simulators.alipay.wording import local
 from simulators.faults import Part
 from simulators.payment_codes import Flaw, is_spent_for, needs_password, spend
 from simulators.people import Payer, PhoneRefusal
+from simulators.wording import local
 
 METHOD = "alipay.trade.pay"
 AUTH_CODE = re.compile(r"(2[5-9]|30)\d{14,22}\Z", re.ASCII)

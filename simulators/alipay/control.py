@@ -7,7 +7,7 @@ from litestar import Litestar, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from simulators import control, payment_codes
+from simulators import control, days, payment_codes
 from simulators.alipay import charging, paying, refunds, trades
 from simulators.alipay.platform import Alipay
 from simulators.control import PAGE_MAX, payer_called
@@ -35,6 +35,7 @@ def app(platform: Alipay) -> Litestar:
         platform,
         *payment_codes.CONTROL,
         *(pay, scan, abandon, asked_to_confirm, confirm, refuse, orders, order),
+        *days.CONTROL,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from simulators import fees
 from simulators.alipay.platform import Alipay
 from simulators.alipay.telling import tell
 from simulators.alipay.trades import Offer, Trade, find, lapsed, open_scanned
@@ -67,6 +68,13 @@ def pay(platform: Alipay, opened: Opened, now: datetime) -> Trade:
             source=wallet(payer.id),
             target=platform.clearing,
             amount_fen=trade.amount_fen,
+        )
+        fees.charge(
+            platform.store,
+            merchant_id=platform.merchant_id,
+            trade=trade.out_trade_no,
+            amount_fen=trade.amount_fen,
+            at=now,
         )
         paid = find(platform, trade.out_trade_no)
         assert paid is not None

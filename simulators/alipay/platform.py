@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from simulators import book, keys, notices, payment_codes, people
+from simulators import bill_lines, bills, book, fees, keys, notices, payment_codes, people
 from simulators.clock import Now
 from simulators.faults import PAYING, Fault, FaultBoard, Part
 from simulators.store import Store
@@ -72,6 +72,7 @@ class Alipay:
     name = "alipay"
     code_prefix = "28"  # Alipay's payment codes begin with 25 to 30
     courier: notices.Courier  # hired when the platform opens: it needs to know how to speak
+    desk: bills.Desk  # opened with it: it needs to know how to write
 
     def __init__(self, folder: Path, now: Now) -> None:
         kept = folder / "keys"
@@ -93,9 +94,11 @@ class Alipay:
             people.SCHEMA,
             notices.SCHEMA,
             payment_codes.SCHEMA,
+            fees.SCHEMA,
+            bills.SCHEMA,
             SCHEMA,
         )
-        self.faults = FaultBoard(*FAULTS)
+        self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:
         """user_id and open_id of a new payer."""

@@ -5,15 +5,17 @@ from typing import Any
 
 import msgspec
 
+from simulators import fees
 from simulators.alipay.calls import Call, needed, text_of
 from simulators.alipay.platform import Alipay
 from simulators.alipay.refusals import bad_parameter, business, call_limited
 from simulators.alipay.telling import Refunded, tell
 from simulators.alipay.trades import Trade, find, named, payer_fields
-from simulators.alipay.wording import fen, local, yuan
-from simulators.book import balance_fen, post, wallet
+from simulators.alipay.wording import fen
+from simulators.book import balance_fen, move, wallet
 from simulators.faults import Part
 from simulators.store import loaded, stored
+from simulators.wording import local, yuan
 
 BETWEEN_REFUNDS = timedelta(seconds=3)
 FINISHED_AFTER = timedelta(days=365)
@@ -103,18 +105,23 @@ def give_back(platform: Alipay, trade: Trade, request_no: str, amount_fen: int, 
             fen=amount_fen,
             now=stored(now),
         )
-        legs = (
-            ("refund_accepted", platform.clearing, platform.in_transit),
-            ("refund_success", platform.in_transit, wallet(trade.payer)),
+        fees.begin_refund(
+            platform.store,
+            merchant_id=platform.merchant_id,
+            trade=trade.out_trade_no,
+            reference=reference,
+            refund_fen=amount_fen,
+            at=now,
         )
-        for kind, source, target in legs:
-            post(
-                platform.store,
-                kind=kind,
-                reference=reference,
-                at=now,
-                legs={source: -amount_fen, target: amount_fen},
-            )
+        move(
+            platform.store,
+            kind="refund_success",
+            reference=reference,
+            at=now,
+            source=platform.in_transit,
+            target=wallet(trade.payer),
+            amount_fen=amount_fen,
+        )
         total_fen = refunded_fen(platform, trade.out_trade_no)
         if total_fen == trade.amount_fen:
             platform.store.run(
@@ -149,5 +156,6 @@ def check_refundable(platform: Alipay, trade: Trade, amount_fen: int, now: datet
         raise business("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超过可退金额")
     if earlier and loaded(earlier[-1].at) + BETWEEN_REFUNDS > now:
         raise call_limited("同一笔交易的两次退款须间隔三秒")
-    if balance_fen(platform.store, platform.clearing) < amount_fen:
+    fee_back_fen = fees.share_fen(platform.store, trade=trade.out_trade_no, refund_fen=amount_fen)
+    if balance_fen(platform.store, platform.clearing) < amount_fen - fee_back_fen:
         raise business("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足")

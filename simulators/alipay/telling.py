@@ -11,9 +11,10 @@ from app.kernel.clock import LOCAL
 from simulators import keys
 from simulators.alipay.platform import Alipay
 from simulators.alipay.trades import Trade, paid_amounts, payer_fields
-from simulators.alipay.wording import local, sign_content, yuan
+from simulators.alipay.wording import sign_content
 from simulators.faults import NOTICE_SKEW, Fault
 from simulators.notices import Courier, Envelope, Manners, Notice
+from simulators.wording import local, yuan
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 RETRY_AFTER = (

@@ -10,10 +10,11 @@ from app.kernel.clock import LOCAL
 from simulators.alipay.calls import Call, canonical, needed, text_of
 from simulators.alipay.platform import Alipay
 from simulators.alipay.refusals import bad_parameter, business, trade_not_exist
-from simulators.alipay.wording import fen, from_local, local, span, yuan
+from simulators.alipay.wording import fen, from_local, span
 from simulators.notices import is_deliverable
 from simulators.people import find_payer
 from simulators.store import loaded, stored
+from simulators.wording import local, yuan
 
 LAPSES_AFTER = timedelta(days=15)
 QR_LIFE = timedelta(hours=2)

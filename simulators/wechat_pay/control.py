@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
-from simulators import control, payment_codes
+from simulators import control, days, payment_codes
 from simulators.control import PAGE_MAX, payer_called
 from simulators.payment_codes import WhichOrder
 from simulators.people import PhoneRefusal
@@ -46,6 +46,7 @@ def app(platform: WechatPay) -> Litestar:
         *payment_codes.CONTROL,
         *(pay, scan, abandon, asked_to_confirm, confirm, refuse, consent, messages),
         *(orders, order, end_refund),
+        *days.CONTROL,
     )
 
 

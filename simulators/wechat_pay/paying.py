@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.kernel.clock import LOCAL
+from simulators import fees
 from simulators.book import move, wallet
 from simulators.people import Payer, PhoneRefusal
 from simulators.store import loaded, stored
@@ -69,6 +70,13 @@ def pay(platform: WechatPay, opened: Opened, now: datetime) -> Trade:
             source=wallet(payer.id),
             target=platform.clearing,
             amount_fen=trade.amount_fen,
+        )
+        fees.charge(
+            platform.store,
+            merchant_id=platform.merchant_id,
+            trade=trade.out_trade_no,
+            amount_fen=trade.amount_fen,
+            at=now,
         )
         paid = find(platform, trade.out_trade_no)
         assert paid is not None

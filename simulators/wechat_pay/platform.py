@@ -8,7 +8,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from simulators import book, keys, notices, payment_codes, people
+from simulators import bill_lines, bills, book, fees, keys, notices, payment_codes, people
 from simulators.clock import Now
 from simulators.faults import PAYING, Act, Fault, FaultBoard, Part
 from simulators.store import Store
@@ -82,6 +82,7 @@ FAULTS = (
     Fault("refund_abnormal", Part.COURSE, "退款最终异常 ABNORMAL", Act.MANGLE),
     Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
     Fault("refund_stuck", Part.COURSE, "退款一直处理中", Act.MANGLE),
+    Fault("bill_bad_hash", Part.BILL_LINK, "应答的账单摘要与文件不符", Act.MANGLE),
 )
 
 
@@ -102,6 +103,7 @@ class WechatPay:
     name = "wechat_pay"
     code_prefix = "13"  # WeChat's payment codes begin with 10 to 15
     courier: notices.Courier  # hired when the platform opens: it needs to know how to speak
+    desk: bills.Desk  # opened with it: it needs to know how to write
 
     def __init__(self, folder: Path, now: Now) -> None:
         kept = folder / "keys"
@@ -133,9 +135,11 @@ class WechatPay:
             people.SCHEMA,
             notices.SCHEMA,
             payment_codes.SCHEMA,
+            fees.SCHEMA,
+            bills.SCHEMA,
             SCHEMA,
         )
-        self.faults = FaultBoard(*FAULTS)
+        self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:
         """The openid of a new payer: the wanted one if it looks like one."""

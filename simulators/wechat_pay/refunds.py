@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from app.kernel.clock import LOCAL
+from simulators import fees
 from simulators.book import BANK, balance_fen, move, wallet
 from simulators.faults import Part
 from simulators.notices import is_deliverable
@@ -142,17 +143,22 @@ def finish(platform: WechatPay, refund: Refund, outcome: str, now: datetime) -> 
             now=stored(now),
             no=refund.out_refund_no,
         )
-        if won and outcome != "ABNORMAL":
-            arrives = wallet(trade.payer) if refund.channel == "ORIGINAL" else BANK
-            back = platform.clearing if outcome == "CLOSED" else arrives
+        if won and outcome == "SUCCESS":
             move(
                 platform.store,
-                kind=f"refund_{outcome.lower()}",
+                kind="refund_success",
                 reference=refund.out_refund_no,
                 at=now,
                 source=platform.in_transit,
-                target=back,
+                target=wallet(trade.payer) if refund.channel == "ORIGINAL" else BANK,
                 amount_fen=refund.amount_fen,
+            )
+        if won and outcome == "CLOSED":
+            fees.undo_refund(
+                platform.store,
+                merchant_id=platform.merchant_id,
+                reference=refund.out_refund_no,
+                at=now,
             )
         finished = find_refund(platform, refund.out_refund_no)
         assert finished is not None
@@ -170,7 +176,7 @@ def spoilt_outcome(platform: WechatPay, call: Call, *, endpoint: str, text: str)
 
 def give_all_back(platform: WechatPay, trade: Trade, call: Call) -> None:
     """Reverse a payment: one refund of everything, at once, under the order's own number, untold."""
-    _check_balance(platform, trade.amount_fen)
+    _check_balance(platform, trade, trade.amount_fen)
     refund = _record(
         platform,
         trade,
@@ -269,11 +275,12 @@ def _within_limits(platform: WechatPay, trade: Trade, refund_fen: int, now: date
         raise invalid_request("申请退款金额超过订单可退金额")
     if earlier and loaded(earlier[-1].created_at) + BETWEEN_REFUNDS > now:
         raise frequency_limited("同一笔订单的两次退款须间隔一分钟")
-    _check_balance(platform, refund_fen)
+    _check_balance(platform, trade, refund_fen)
 
 
-def _check_balance(platform: WechatPay, refund_fen: int) -> None:
-    if balance_fen(platform.store, platform.clearing) < refund_fen:
+def _check_balance(platform: WechatPay, trade: Trade, refund_fen: int) -> None:
+    fee_back_fen = fees.share_fen(platform.store, trade=trade.out_trade_no, refund_fen=refund_fen)
+    if balance_fen(platform.store, platform.clearing) < refund_fen - fee_back_fen:
         raise not_enough("基本账户余额不足，请充值后再试")
 
 
@@ -302,14 +309,13 @@ def _record(
         **more,
     )
     platform.store.run("update trade set state = 'REFUND' where out_trade_no = :no", no=trade.out_trade_no)
-    move(
+    fees.begin_refund(
         platform.store,
-        kind="refund_accepted",
+        merchant_id=platform.merchant_id,
+        trade=trade.out_trade_no,
         reference=out_refund_no,
+        refund_fen=fen,
         at=call.now,
-        source=platform.clearing,
-        target=platform.in_transit,
-        amount_fen=fen,
     )
     refund = find_refund(platform, out_refund_no)
     assert refund is not None

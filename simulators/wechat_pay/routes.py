@@ -15,6 +15,7 @@ from simulators import keys
 from simulators.faults import Act, Armed, Fault, Moment, Part, Struck, bad_gateway, strike
 from simulators.wechat_pay import (
     abnormal_refunds,
+    bills,
     certificates,
     charging,
     closing,
@@ -55,6 +56,9 @@ ENDPOINTS: tuple[tuple[HttpMethod, str, str, Endpoint], ...] = (
         abnormal_refunds.apply,
     ),
     (GET, "/v3/certificates", "certificates", certificates.download),
+    (GET, "/v3/bill/tradebill", "tradebill", bills.trade_bill),
+    (GET, "/v3/bill/fundflowbill", "fundflowbill", bills.fund_flow_bill),
+    (GET, bills.DOWNLOAD, "billdownload", bills.download),
 )
 MINI_PROGRAM: tuple[tuple[HttpMethod, str, str, mini_program.Answer], ...] = (
     (GET, "/sns/jscode2session", "jscode2session", mini_program.code_to_session),
@@ -119,6 +123,7 @@ async def _checked(platform: WechatPay, request: Request[Any, Any, State], body:
         named_key=request.headers.get("wechatpay-serial", ""),
         client=request.headers.get("user-agent", ""),
         now=await platform.now(),
+        base_url=str(request.base_url).rstrip("/"),
     )
 
 
@@ -142,6 +147,8 @@ def _signed(
     platform: WechatPay, reply: Reply, serial: str, fault: Fault | None, *, at: datetime
 ) -> Response[bytes]:
     name = fault.name if fault is not None else ""
+    if reply.raw is not None:
+        return Response(reply.raw, status_code=reply.status, media_type="text/plain")
     body = b"" if reply.content is None else msgspec.json.encode(reply.content)
     key = keys.stranger() if name == "forged_reply" else platform.signers[serial]
     headers = {} if name == "unsigned_reply" else signature_headers(serial, key, body, at)
