@@ -1,6 +1,7 @@
 """A refund that failed at the payer's bank is sent to another account, its number sealed."""
 
 import json
+import time
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def an_abnormal_refund(simulators: Simulators, raw: Raw, fault: str = "refund_ab
     simulators.control(WX, "POST", "/faults", name=fault, reference=no)
     made = refund(raw, paid(simulators, raw), 30, out_refund_no=no, notify_url=simulators.merchant.url)
     simulators.clock.forward(seconds=2)
-    simulators.merchant.wait(2)
+    path = f"/notices?reference={made.json()['out_trade_no']}"
+    while [n["state"] for n in simulators.control(WX, "GET", path)["items"]] != ["delivered"] * 2:
+        time.sleep(0.02)
     return made.json()
 
 

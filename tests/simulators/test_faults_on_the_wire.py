@@ -210,7 +210,7 @@ def test_a_claim_is_read_from_marks_and_parameters() -> None:
 
     @pytest.mark.sees(WX, "lose")
     @pytest.mark.sees(ALI)
-    @pytest.mark.parametrize(("fault", "status"), [("busy", 429), ("stale", 200)])
+    @pytest.mark.parametrize(("fault", "status"), [("busy", 429), ("stale", 200), ("", 0)])
     def claiming() -> None: ...
 
     assert sorted(claims_of(claiming)) == [(ALI, "busy"), (ALI, "stale"), (WX, "lose")]
@@ -228,11 +228,11 @@ def claims_of(test: Any) -> Iterator[tuple[str, str]]:
     for mark in marks:
         if mark.name == "sees":
             platform, *faults = mark.args
-            yield from ((platform, fault) for fault in faults or parameters_of(marks))
+            yield from ((platform, fault) for fault in faults or parameters_of(marks) if fault)
 
 
 def parameters_of(marks: list[pytest.Mark]) -> Iterator[str]:
-    """The values that the parameter `fault` takes."""
+    """The values that the parameter `fault` takes; an empty one is a control."""
     for mark in marks:
         if mark.name != "parametrize":
             continue
