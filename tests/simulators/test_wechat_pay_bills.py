@@ -15,6 +15,7 @@ from tests.simulators.business_days import a_new_day, close, fen, move_to, today
 from tests.simulators.conftest import Simulators
 from tests.simulators.raw_wechat_pay import WX, Raw, number, paid, refund
 from tests.simulators.test_wechat_pay_client import client_of
+from tests.simulators.test_wechat_pay_codes import a_scan, charge, phone, reverse, shown
 
 MARK = b"\xef\xbb\xbf"
 
@@ -91,10 +92,10 @@ def test_a_bill_says_what_the_book_says(simulators: Simulators, raw: Raw) -> Non
     assert bill.rows[0]["商品名称"] == "挂号\\ 内科"
     assert bill.rows[0]["商户数据包"] == "a\\nb"
     assert bill.rows[0]["交易时间"].startswith(f"{day} 10:00")
-    shown = totals(simulators, WX, day)
-    assert shown["book"] == shown["bill"]
+    told = totals(simulators, WX, day)
+    assert told["book"] == told["bill"]
     assert sum(fen(row["订单金额"]) for row in bill.rows) == fen(bill.sums["订单总金额"]) == 2234
-    assert (shown["book"]["paid_fen"], shown["book"]["refund_fen"]) == (2234, 500)
+    assert (told["book"]["paid_fen"], told["book"]["refund_fen"]) == (2234, 500)
     assert fen(bill.sums["申请退款总金额"]) == 500
     assert bill.sums["总交易单数"] == "3"
 
@@ -169,8 +170,8 @@ def test_a_closed_refund_owes_its_fee_again(simulators: Simulators, raw: Raw) ->
     kinds = [row["业务类型"] for row in sheet(raw, funds(raw, day)).rows]
     assert kinds[-2:] == ["退款", "退款关闭"]
     assert sheet(raw, ask(raw, day, "REFUND")).rows[-1]["退款状态"] == "FAIL"
-    shown = totals(simulators, WX, day)
-    assert shown["book"] == shown["bill"]
+    told = totals(simulators, WX, day)
+    assert told["book"] == told["bill"]
 
 
 def test_accounts_without_moves_and_days_without_trades_have_no_bill(
@@ -233,6 +234,24 @@ def test_a_refund_stands_on_the_day_it_began(simulators: Simulators, raw: Raw) -
     assert [row["交易状态"] for row in sheet(raw, ask(raw, day)).rows] == ["SUCCESS"]
     assert [row["交易状态"] for row in sheet(raw, ask(raw, next_day)).rows] == ["REFUND"]
     assert ask(raw, next_day, "SUCCESS").json()["code"] == "NO_STATEMENT_EXIST"
+
+
+def test_a_reversed_code_stands_twice_under_one_number(simulators: Simulators, raw: Raw) -> None:
+    day = a_new_day(simulators)
+    order = a_scan(raw, shown(simulators, phone(simulators)))
+    assert charge(raw, order).status_code == 200
+    assert reverse(raw, order["out_trade_no"]).status_code == 200
+    never = a_scan(raw, shown(simulators, phone(simulators)), fen=100_001)
+    assert charge(raw, never).status_code == 202
+    assert reverse(raw, never["out_trade_no"]).status_code == 200
+    move_to(simulators, day + timedelta(days=1), 9)
+    rows = sheet(raw, ask(raw, day)).rows
+    assert [(row["商户订单号"], row["交易状态"], row["交易类型"]) for row in rows] == [
+        (order["out_trade_no"], "SUCCESS", "MICROPAY"),
+        (order["out_trade_no"], "REVOKED", "MICROPAY"),
+    ]
+    told = totals(simulators, WX, day)
+    assert told["book"] == told["bill"]
 
 
 @pytest.mark.parametrize(
@@ -317,9 +336,9 @@ def test_a_bill_can_lie(simulators: Simulators, raw: Raw, fault: str, difference
         simulators.control(WX, "POST", "/faults", name=fault, reference=told["out_trade_no"])
     move_to(simulators, day + timedelta(days=1), 10)
     bill = sheet(raw, ask(raw, day))
-    shown = totals(simulators, WX, day)
-    assert fen(bill.sums["订单总金额"]) == 1534 + difference == shown["bill"]["paid_fen"]
-    assert shown["book"]["paid_fen"] == 1534
+    told = totals(simulators, WX, day)
+    assert fen(bill.sums["订单总金额"]) == 1534 + difference == told["bill"]["paid_fen"]
+    assert told["book"]["paid_fen"] == 1534
     assert sum(fen(row["订单金额"]) for row in bill.rows) == 1534 + difference
     strangers = [row for row in bill.rows if row["商户订单号"].startswith("X")]
     assert len(strangers) == (fault == "bill_extra_row")
