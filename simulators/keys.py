@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from app.kernel.clock import wall
 
 CERTIFICATE_LIFE = timedelta(days=5 * 365)
+TOP_BIT = 1 << 158  # a serial number of forty digits without leading zero: some clients lose one on the way
 PKCS8 = serialization.PrivateFormat.PKCS8
 PKCS1 = serialization.PrivateFormat.TraditionalOpenSSL
 
@@ -37,8 +38,13 @@ def write_private(path: Path, content: bytes) -> None:
 def remembered(path: Path, fresh: T) -> T:
     """The Struct stored at this path, or the fresh one, stored now."""
     if not path.exists():
-        write_private(path, msgspec.json.format(msgspec.json.encode(fresh)) + b"\n")
+        write_json(path, fresh)
     return msgspec.json.decode(path.read_bytes(), type=type(fresh))
+
+
+def write_json(path: Path, content: msgspec.Struct | dict[str, str]) -> None:
+    """Write JSON that people can read."""
+    write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
 
 
 def private_key(path: Path) -> rsa.RSAPrivateKey:
@@ -79,7 +85,7 @@ def certificate(path: Path, key: rsa.RSAPrivateKey, *, name: str) -> x509.Certif
             .subject_name(subject)
             .issuer_name(subject)
             .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
+            .serial_number(x509.random_serial_number() | TOP_BIT)
             .not_valid_before(wall() - timedelta(days=1))
             .not_valid_after(wall() + CERTIFICATE_LIFE)
             .sign(key, hashes.SHA256())
@@ -89,7 +95,7 @@ def certificate(path: Path, key: rsa.RSAPrivateKey, *, name: str) -> x509.Certif
 
 
 def serial_of(made: x509.Certificate) -> str:
-    """Forty hexadecimal digits: the leading zero belongs to the number."""
+    """Forty hexadecimal digits: a leading zero belongs to the number."""
     return f"{made.serial_number:040X}"
 
 

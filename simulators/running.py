@@ -11,7 +11,7 @@ import msgspec
 from litestar import Litestar
 
 from simulators.control import Platform
-from simulators.keys import write_private
+from simulators.keys import write_json
 from simulators.serving import serving, supervised
 
 LOOK_EVERY_S = 0.5
@@ -31,13 +31,13 @@ class Business(msgspec.Struct, frozen=True):
 async def running(folder: Path, business: Business) -> AsyncIterator[dict[str, str]]:
     """Serve on the ports of the last time where they are free; yields the card."""
     platform = business.platform
-    path = folder / f"{platform.name}.json"
+    path = _card_path(folder, platform)
     api_port, control_port = _last_ports(path)
     async with serving((business.api, api_port), (business.control, control_port)) as addresses:
         base_url, control_url = addresses
         card = {"name": platform.name, "base_url": base_url, "control_url": control_url}
         card |= business.card(base_url)
-        write_private(path, msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+        write_json(path, card)
         loops = [
             asyncio.create_task(supervised("courier", platform.courier.run)),
             asyncio.create_task(supervised("tick", lambda: _ticking(business))),
@@ -52,10 +52,21 @@ async def running(folder: Path, business: Business) -> AsyncIterator[dict[str, s
     platform.store.close()
 
 
+def rewrite_card(folder: Path, platform: Platform, content: dict[str, str]) -> None:
+    """A running platform's card with new content; its name and addresses stay."""
+    path = _card_path(folder, platform)
+    card = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    write_json(path, {place: card[place] for place in ("name", "base_url", "control_url")} | content)
+
+
 async def _ticking(business: Business) -> None:
     while True:
         business.tick(await business.platform.now())
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _card_path(folder: Path, platform: Platform) -> Path:
+    return folder / f"{platform.name}.json"
 
 
 def _last_ports(path: Path) -> tuple[int, int]:

@@ -18,7 +18,7 @@ class Call(NamedTuple):
     body: bytes
     path: Mapping[str, str]
     query: Mapping[str, str]
-    signer: str  # the platform key the client wants to hear
+    signer: str  # the platform key the client knows, and will hear
     client: str  # its User-Agent
     now: datetime  # business time
     named_key: str = ""  # the platform key its header names, and sensitive fields are sealed under

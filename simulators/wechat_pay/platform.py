@@ -5,13 +5,13 @@ import secrets
 from pathlib import Path
 
 import msgspec
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from simulators import bill_lines, bills, book, fees, keys, notices, payment_codes, people
 from simulators.clock import Now
 from simulators.faults import PAYING, Act, Fault, FaultBoard, Part
 from simulators.store import Store
+from simulators.wechat_pay.key_ring import KeyRing
 
 SCHEMA = """
 create table if not exists trade (
@@ -78,6 +78,9 @@ FAULTS = (
     Fault("clock_behind", Part.REPLY, "应答的时间戳慢了若干秒（签名正确）"),
     Fault("stale_reply", Part.REPLY, "应答的时间戳早了 301 秒（签名正确）"),
     Fault("signtest", Part.NOTICE, "验签探测：签名以 WECHATPAY/SIGNTEST/ 开头"),
+    Fault(
+        "unknown_certificate", Part.NOTICE, "通知声称由尚未公布的平台证书签名（GET /v3/certificates 没有）"
+    ),
     Fault("wrong_secret", Part.NOTICE, "通知用别的 APIv3 密钥加密"),
     Fault("refund_abnormal", Part.COURSE, "退款最终异常 ABNORMAL", Act.MANGLE),
     Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
@@ -90,7 +93,7 @@ OPENID = re.compile(r"o[0-9A-Za-z_\-]{27}\Z")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The one merchant, and the mini-program bound to it."""
+    """The one merchant, and the mini-program bound to it; the id is that of the first public key."""
 
     mchid: str
     appid: str
@@ -106,29 +109,18 @@ class WechatPay:
     desk: bills.Desk  # opened with it: it needs to know how to write
 
     def __init__(self, folder: Path, now: Now) -> None:
+        self.folder = folder
         kept = folder / "keys"
         self.now = now
         self.identity = keys.remembered(kept / "wechat_pay_identity.json", _new_identity())
         self.merchant_key_path = kept / "wechat_pay_merchant_key.pem"
         self.merchant_certificate_path = kept / "wechat_pay_merchant_cert.pem"
-        self.public_key_path = kept / "wechat_pay_public_key.pem"
-        self.certificate_path = kept / "wechat_pay_platform_cert.pem"
         merchant_key = keys.private_key(self.merchant_key_path)
         self.merchant_public: rsa.RSAPublicKey = merchant_key.public_key()
         self.merchant_serial = keys.serial_of(
             keys.certificate(self.merchant_certificate_path, merchant_key, name=self.identity.mchid)
         )
-        public_mode = keys.private_key(kept / "wechat_pay_public_mode_key.pem")
-        keys.write_private(self.public_key_path, keys.public_pem(public_mode))
-        certified = keys.private_key(kept / "wechat_pay_platform_key.pem")
-        self.certificate: x509.Certificate = keys.certificate(
-            self.certificate_path, certified, name="WeChat Pay simulator"
-        )
-        self.certificate_serial = keys.serial_of(self.certificate)
-        self.signers = {
-            self.identity.platform_public_key_id: public_mode,
-            self.certificate_serial: certified,
-        }
+        self.ring = KeyRing(kept, self.identity.platform_public_key_id)
         self.store = Store(
             folder / "wechat_pay.sqlite",
             book.SCHEMA,
@@ -153,8 +145,9 @@ class WechatPay:
         return {"openid": payer.id}
 
     def card(self) -> dict[str, str]:
-        """What an outside client is configured with."""
-        return {
+        """What an outside client is configured with: the newest keys."""
+        public_key, certificate = self.ring.newest()
+        card = {
             "mchid": self.identity.mchid,
             "appid": self.identity.appid,
             "app_secret": self.identity.app_secret,
@@ -162,11 +155,13 @@ class WechatPay:
             "merchant_serial": self.merchant_serial,
             "merchant_private_key_path": str(self.merchant_key_path),
             "merchant_certificate_path": str(self.merchant_certificate_path),
-            "platform_public_key_path": str(self.public_key_path),
-            "platform_public_key_id": self.identity.platform_public_key_id,
-            "platform_certificate_path": str(self.certificate_path),
-            "platform_certificate_serial": self.certificate_serial,
+            "platform_public_key_path": str(self.ring.path(public_key)),
+            "platform_public_key_id": public_key.id,
         }
+        if certificate is not None:
+            card["platform_certificate_path"] = str(self.ring.path(certificate))
+            card["platform_certificate_serial"] = certificate.id
+        return card
 
     @property
     def merchant_id(self) -> str:
@@ -188,5 +183,9 @@ def _new_identity() -> Identity:
         appid="wx" + secrets.token_hex(8),
         app_secret=secrets.token_hex(16),
         apiv3_key=secrets.token_hex(16),
-        platform_public_key_id=f"PUB_KEY_ID_01{mchid}{secrets.randbelow(10**16):016d}",
+        platform_public_key_id=new_public_key_id(mchid),
     )
+
+
+def new_public_key_id(mchid: str) -> str:
+    return f"PUB_KEY_ID_01{mchid}{secrets.randbelow(10**16):016d}"

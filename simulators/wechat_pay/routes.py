@@ -89,11 +89,12 @@ def _handler(verb: HttpMethod, path: str, name: str, act: Endpoint) -> HTTPRoute
             Part.REPLY, endpoint=name, text=_target(request) + body.decode(errors="replace")
         )
         fault = await strike(taken, Moment.BEFORE, request)
-        serial = platform.identity.platform_public_key_id
+        now = await platform.now()
+        known = platform.ring.public_key_id()
         try:
-            serial = choose_signer(platform, request.headers)
+            known = choose_signer(platform, request.headers, now)
             _refuse_for(fault)
-            reply = act(platform, await _checked(platform, request, body, serial))
+            reply = act(platform, _checked(platform, request, body, known, now))
         except Refusal as refusal:
             reply = Reply(refusal.status, refusal.as_json())
         fault = await strike(taken, Moment.AFTER, request)
@@ -101,12 +102,15 @@ def _handler(verb: HttpMethod, path: str, name: str, act: Endpoint) -> HTTPRoute
             _refuse_for(fault)
         except Refusal as refusal:
             reply = Reply(refusal.status, refusal.as_json())
+        serial = platform.ring.signs_for(known, now)
         return _signed(platform, reply, serial, fault, at=wall() + _skew(taken))
 
     return HTTPRouteHandler(path, http_method=verb, name=f"{name} {path}")(answer)
 
 
-async def _checked(platform: WechatPay, request: Request[Any, Any, State], body: bytes, serial: str) -> Call:
+def _checked(
+    platform: WechatPay, request: Request[Any, Any, State], body: bytes, known: str, now: datetime
+) -> Call:
     """The call, once its signature has been believed."""
     check_request(
         platform,
@@ -119,11 +123,11 @@ async def _checked(platform: WechatPay, request: Request[Any, Any, State], body:
         body=body,
         path=request.path_params,
         query=request.query_params,
-        signer=serial,
+        signer=known,
         named_key=request.headers.get("wechatpay-serial", ""),
         client=request.headers.get("user-agent", ""),
-        now=await platform.now(),
         base_url=str(request.base_url).rstrip("/"),
+        now=now,
     )
 
 
@@ -150,7 +154,7 @@ def _signed(
     if reply.raw is not None:
         return Response(reply.raw, status_code=reply.status, media_type="text/plain")
     body = b"" if reply.content is None else msgspec.json.encode(reply.content)
-    key = keys.stranger() if name == "forged_reply" else platform.signers[serial]
+    key = keys.stranger() if name == "forged_reply" else platform.ring.key(serial)
     headers = {} if name == "unsigned_reply" else signature_headers(serial, key, body, at)
     code = REQUEST_ID_CODES.get((reply.content or {}).get("code", ""), 0)
     headers["Request-ID"] = f"{secrets.token_hex(16).upper()}-{code}"

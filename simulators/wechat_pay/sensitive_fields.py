@@ -27,7 +27,7 @@ def opened(platform: WechatPay, call: Call, field: str, sealed: str) -> str:
     if not call.named_key:
         raise param_error("Wechatpay-Serial", "请求含敏感字段时必填", location="header")
     try:
-        plain = platform.signers[call.named_key].decrypt(b64decode(sealed, validate=True), SEALING).decode()
+        plain = platform.ring.key(call.named_key).decrypt(b64decode(sealed, validate=True), SEALING).decode()
     except (NotBase64, ValueError) as error:  # ValueError: not sealed under this key, or not UTF-8 inside
         raise param_error(field, WRONG_KEY) from error
     if not plain:

@@ -51,22 +51,22 @@ def check_request(platform: WechatPay, *, method: str, target: str, body: bytes,
         )
 
 
-def choose_signer(platform: WechatPay, headers: Mapping[str, str]) -> str:
-    """Which of the platform's keys answers: the one the client names.
+def choose_signer(platform: WechatPay, headers: Mapping[str, str], now: datetime) -> str:
+    """Which of the platform's keys the client knows: the one it names.
 
     A client that names none knows the certificate if it has downloaded it, and otherwise only the
     public key it was configured with.
     """
     named = headers.get("wechatpay-serial", "")
     if named:
-        if named not in platform.signers:
+        if not platform.ring.knows(named, now):
             raise param_error("Wechatpay-Serial", "与平台的公钥或证书不符", location="header")
         return named
     reader = platform.store.value(
         "select client from certificate_reader where client = :client",
         client=headers.get("user-agent", ""),
     )
-    return platform.certificate_serial if reader else platform.identity.platform_public_key_id
+    return (reader and platform.ring.certificate_serial(now)) or platform.ring.public_key_id()
 
 
 def signature_headers(serial: str, key: rsa.RSAPrivateKey, body: bytes, at: datetime) -> dict[str, str]:

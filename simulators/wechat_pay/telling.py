@@ -29,7 +29,10 @@ SUMMARIES = {
     "REFUND.ABNORMAL": "退款异常",
 }
 FOREIGN_SECRET = "0" * 32
-FOREIGN_SERIAL = "PUB_KEY_ID_0000000000000000000000000000"
+FOREIGN_SERIALS = {
+    "unknown_key": "PUB_KEY_ID_0000000000000000000000000000",
+    "unknown_certificate": "7" + "0" * 39,
+}
 
 
 def hire_courier(platform: WechatPay) -> Courier:
@@ -63,8 +66,11 @@ def tell(
     )
 
 
-def compose(platform: WechatPay, notice: Notice, fault: Fault | None, _now: datetime) -> Envelope:
-    """The sealed, signed message of one delivery, spoilt the way the fault says."""
+def compose(platform: WechatPay, notice: Notice, fault: Fault | None, now: datetime) -> Envelope:
+    """The sealed, signed message of one delivery, spoilt the way the fault says.
+
+    The key is that of the moment: a rotation between two deliveries shows.
+    """
     name = fault.name if fault is not None else ""
     secret = FOREIGN_SECRET if name == "wrong_secret" else platform.identity.apiv3_key
     original_type = "refund" if notice.kind.startswith("REFUND.") else "transaction"
@@ -79,8 +85,9 @@ def compose(platform: WechatPay, notice: Notice, fault: Fault | None, _now: date
     }
     body = msgspec.json.encode(message)
     at = wall() + NOTICE_SKEW.get(name, timedelta(0))
-    key = keys.stranger() if name in ("forge", "unknown_key") else platform.signers[notice.signer]
-    serial = FOREIGN_SERIAL if name == "unknown_key" else notice.signer
+    serial = FOREIGN_SERIALS.get(name) or platform.ring.signs_for(notice.signer, now)
+    is_forged = name == "forge" or name in FOREIGN_SERIALS
+    key = keys.stranger() if is_forged else platform.ring.key(serial)
     headers = signature_headers(serial, key, body, at)
     if name == "signtest":
         headers["Wechatpay-Signature"] = "WECHATPAY/SIGNTEST/" + secrets.token_urlsafe(96)
