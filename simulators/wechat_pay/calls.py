@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from simulators.notices import is_deliverable
 from simulators.wechat_pay.refusals import param_error
 
 FIELD = re.compile(r"(?P<issue>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
@@ -40,6 +41,12 @@ def parse(body: bytes, kind: type[T]) -> T:
         path = (found["path"] or "") if found else ""
         issue = found["issue"] if found else str(error)
         raise param_error("/" + path.strip(".").replace(".", "/"), issue) from error
+
+
+def check_notify_url(url: str) -> None:
+    """PARAM_ERROR unless notifications can go there."""
+    if not is_deliverable(url):
+        raise param_error("/notify_url", "须为不带参数的公网https地址", value=url)
 
 
 def canonical(body: bytes, **more: str) -> str:

@@ -1,4 +1,4 @@
-"""The control API's part about keys: look at them, rotate them, give certificates up."""
+"""The control API's part about keys: look at them, rotate them, give certificates up, try them out."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -10,8 +10,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from simulators.notices import is_deliverable
 from simulators.people import PhoneRefusal
 from simulators.running import rewrite_card
+from simulators.wechat_pay import security_echo
 from simulators.wechat_pay.key_ring import KeptKey
 from simulators.wechat_pay.platform import WechatPay, new_public_key_id
 
@@ -35,6 +37,14 @@ class CertificateRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 class PublicKeyRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overlap_seconds: Seconds = TEN_DAYS_S
+
+
+class Echo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Signed for a merchant who knows the key with this serial number or id; by default the public key."""
+
+    notify_url: str
+    echo_message: Annotated[str, Meta(min_length=1)] = "hello"
+    serial: str = ""
 
 
 @get("/keys")
@@ -91,11 +101,25 @@ async def give_up_certificates(state: State) -> dict[str, Any]:
     return _published(platform, public_key)
 
 
+@post("/security-echoes")
+async def send_echo(state: State, data: JSONBody[Echo]) -> dict[str, Any]:
+    """Send the self-test notification without being asked."""
+    platform: WechatPay = state.platform
+    now = await platform.now()
+    signer = data.serial or platform.ring.public_key_id()
+    if not platform.ring.knows(signer, now):
+        raise PhoneRefusal(404, "NO_SUCH_KEY", "没有这把有效的公钥或证书，GET /keys 列出全部")
+    if not is_deliverable(data.notify_url):
+        raise PhoneRefusal(400, "URL_INVALID", "notify_url 须为不带参数的公网 https 地址或本机地址")
+    return {"id": security_echo.notify(platform, data.notify_url, data.echo_message, signer=signer, now=now)}
+
+
 HANDLERS: tuple[HTTPRouteHandler, ...] = (
     show_keys,
     rotate_certificate,
     rotate_public_key,
     give_up_certificates,
+    send_echo,
 )
 
 

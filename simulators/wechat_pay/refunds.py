@@ -11,9 +11,8 @@ from app.kernel.clock import LOCAL
 from simulators import fees
 from simulators.book import BANK, balance_fen, move, wallet
 from simulators.faults import Part
-from simulators.notices import is_deliverable
 from simulators.store import loaded, stored
-from simulators.wechat_pay.calls import Call, Reply, canonical, parse
+from simulators.wechat_pay.calls import Call, Reply, canonical, check_notify_url, parse
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import (
     frequency_limited,
@@ -71,8 +70,8 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
 
 def accept(platform: WechatPay, call: Call) -> Reply:
     asked = parse(call.body, RefundRequest)
-    if asked.notify_url and not is_deliverable(asked.notify_url):
-        raise param_error("/notify_url", "须为不带参数的公网https地址", value=asked.notify_url)
+    if asked.notify_url:
+        check_notify_url(asked.notify_url)
     fingerprint = canonical(call.body)
     with platform.store.transaction():
         known = find_refund(platform, asked.out_refund_no)

@@ -21,6 +21,7 @@ from simulators.wechat_pay import (
     closing,
     mini_program,
     refunds,
+    security_echo,
     trades,
 )
 from simulators.wechat_pay.calls import Call, Reply
@@ -56,6 +57,7 @@ ENDPOINTS: tuple[tuple[HttpMethod, str, str, Endpoint], ...] = (
         abnormal_refunds.apply,
     ),
     (GET, "/v3/certificates", "certificates", certificates.download),
+    (POST, "/v3/security/echo", "security_echo", security_echo.echo),
     (GET, "/v3/bill/tradebill", "tradebill", bills.trade_bill),
     (GET, "/v3/bill/fundflowbill", "fundflowbill", bills.fund_flow_bill),
     (GET, bills.DOWNLOAD, "billdownload", bills.download),

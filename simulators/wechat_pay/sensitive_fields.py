@@ -1,10 +1,10 @@
-"""Sensitive fields of a request: names and identity numbers nobody on the way may read.
+"""Sensitive fields: names and identity numbers nobody on the way may read.
 
 The client seals them under the platform key it names in `Wechatpay-Serial` (RSAES-OAEP with SHA-1
 and MGF1-SHA-1, then base64), as the platform's page on encrypting sensitive information says.
 """
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 
 from cryptography.hazmat.primitives import hashes
@@ -33,3 +33,8 @@ def opened(platform: WechatPay, call: Call, field: str, sealed: str) -> str:
     if not plain:
         raise param_error(field, "不能为空")
     return plain
+
+
+def sealed(platform: WechatPay, text: str) -> str:
+    """What only the merchant can read: the platform seals under the merchant's certificate."""
+    return b64encode(platform.merchant_public.encrypt(text.encode(), SEALING)).decode()

@@ -27,6 +27,13 @@ SUMMARIES = {
     "REFUND.SUCCESS": "退款成功",
     "REFUND.CLOSED": "退款关闭",
     "REFUND.ABNORMAL": "退款异常",
+    "SECURITY_ECHO.SUCCESS": "回调通知成功",
+}
+# What each family of notifications calls its content, and the data sealed along with it.
+ORIGINALS = {
+    "TRANSACTION": ("transaction", "transaction"),
+    "REFUND": ("refund", "refund"),
+    "SECURITY_ECHO": ("security", ""),
 }
 FOREIGN_SECRET = "0" * 32
 FOREIGN_SERIALS = {
@@ -54,9 +61,11 @@ def tell(
     signer: str,
     content: Mapping[str, Any],
     now: datetime,
-) -> None:
+) -> str:
+    """Store a notification for delivery; returns its id."""
+    notice_id = secrets.token_hex(16)
     platform.courier.post(
-        notice_id=secrets.token_hex(16),
+        notice_id=notice_id,
         kind=kind,
         reference=reference,
         url=url,
@@ -64,6 +73,7 @@ def tell(
         content=msgspec.json.encode(content),
         at=now,
     )
+    return notice_id
 
 
 def compose(platform: WechatPay, notice: Notice, fault: Fault | None, now: datetime) -> Envelope:
@@ -73,8 +83,8 @@ def compose(platform: WechatPay, notice: Notice, fault: Fault | None, now: datet
     """
     name = fault.name if fault is not None else ""
     secret = FOREIGN_SECRET if name == "wrong_secret" else platform.identity.apiv3_key
-    original_type = "refund" if notice.kind.startswith("REFUND.") else "transaction"
-    sealed = encrypt(secret, notice.content.encode(), original_type)
+    original_type, associated_data = ORIGINALS[notice.kind.partition(".")[0]]
+    sealed = encrypt(secret, notice.content.encode(), associated_data)
     message = {
         "id": notice.id,
         "create_time": local(notice.created_at),

@@ -8,9 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from app.kernel.clock import LOCAL
-from simulators.notices import is_deliverable
 from simulators.store import loaded, stored
-from simulators.wechat_pay.calls import Call, Reply, canonical, parse
+from simulators.wechat_pay.calls import Call, Reply, canonical, check_notify_url, parse
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import (
     Refusal,
@@ -276,8 +275,7 @@ def _offer(platform: WechatPay, out_trade_no: str, trade_type: str, now: datetim
 
 def _checked(asked: OrderRequest, now: datetime) -> datetime:
     """Refuse what the platform refuses; say when the order will lapse."""
-    if not is_deliverable(asked.notify_url):
-        raise param_error("/notify_url", "须为不带参数的公网https地址", value=asked.notify_url)
+    check_notify_url(asked.notify_url)
     if asked.time_expire is None:
         return now + LAPSES_AFTER
     try:
