@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.launch import environment
+from app.launch.acting import in_database
 
 
 @click.group()
@@ -43,7 +44,7 @@ def audit_restored(reason: str) -> None:
     environment.join_running_hospital()
     from app.traces import telling as room
 
-    room.acknowledge_restore(reason)
+    in_database(lambda: room.acknowledge_restore(reason))
 
 
 @click.command()
@@ -57,4 +58,4 @@ def record(table: str, record_id: str, at: datetime | None) -> None:
     environment.join_running_hospital()
     from app.traces import telling as room
 
-    room.show_record(table=table, record_id=record_id, at=at)
+    in_database(lambda: room.show_record(table=table, record_id=record_id, at=at))
