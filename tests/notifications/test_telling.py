@@ -13,7 +13,7 @@ from app.kernel.database import action, fetch_value
 from app.kernel.events import Event, Lane, Subscription, emit, fact
 from app.kernel.ids import new_id
 from app.kernel.relay import Relay
-from notifications.history import Head, Stored, head_and_state
+from notifications.history import Head, Stored, picture_of
 from notifications.hub import Feed
 from notifications.push import push, push_state
 from notifications.streams import zone_queue
@@ -169,9 +169,9 @@ async def test_a_snapshot_and_its_number_are_of_one_moment(db: str) -> None:
 
     writing, seen = asyncio.create_task(write()), set[int]()
     while not writing.done():
-        head, found = await head_and_state(TEST, stream=stream, owner_id=new_id(), state=state)
-        assert found["sum"] == head.seq
-        seen.add(head.seq)
+        picture = await picture_of(TEST, stream=stream, owner_id=new_id(), state=state)
+        assert picture.state["sum"] == picture.head.seq
+        seen.add(picture.head.seq)
     await writing
     assert len(seen) > 5, "the writer was running meanwhile"
 
