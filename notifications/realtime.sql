@@ -12,17 +12,17 @@ CREATE TABLE IF NOT EXISTS rt_event (
     persons uuid[],  -- whom it shows; never sent
     PRIMARY KEY (stream, seq, at)
 ) PARTITION BY RANGE (at);
--- Events from before this column do not say whom they show: they are read as a hole, and a snapshot replaces them.
+-- Events from before this column do not say whom they show: to who reads on they are a hole, and a snapshot
+-- comes in their stead.
 ALTER TABLE rt_event ADD COLUMN IF NOT EXISTS persons uuid[];
 CREATE TABLE IF NOT EXISTS rt_event_default PARTITION OF rt_event DEFAULT;
 SELECT jiuyi.ensure_partitions('rt_event');
 
 -- Takes the stream's next number and writes the event. The row lock lasts until commit, so it comes last.
--- A server of the version before calls it without the last argument while it is being replaced.
-DROP FUNCTION IF EXISTS jiuyi.rt_push(text, uuid, text, smallint, integer, jsonb);
+DROP FUNCTION IF EXISTS jiuyi.rt_push(text, uuid, text, smallint, integer, jsonb);  -- which did not say whom
 CREATE OR REPLACE FUNCTION jiuyi.rt_push(
     to_stream text, event_id uuid, event_type text, event_prio smallint, event_ttl_s integer, event_d jsonb,
-    event_persons uuid[] DEFAULT NULL
+    event_persons uuid[]
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     next_seq bigint;

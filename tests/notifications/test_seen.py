@@ -1,5 +1,6 @@
 """Whom a stream shows: each person leaves a row before they appear, once for each time a screen joins."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from app.patients.access import relate
 from app.patients.tables import CareReason
 from app.rights.accesses import accesses
 from app.traces.access_log import ACCESS_LOG, Line, Row
+from notifications.hub import HUB
 from notifications.inbox import tell_account
 from notifications.streams import account_inbox, room_queue, ward_alerts, zone_queue
 from tests.make import identity, inpatient, patients, visit
@@ -81,6 +83,25 @@ async def test_a_nurse_leaves_a_row_for_who_is_on_the_board_and_for_who_comes(
     await call_of(stay)
     await board.until(lambda: len(board.events) == 3)
     assert len(await left_by(owner, stay.nurse)) == 6, "the next time it joins they are noted anew"
+
+
+async def test_for_another_login_on_the_same_line_everybody_is_new(
+    hospital: Hospital, owner: asyncpg.Connection
+) -> None:
+    stay = await inpatient.stay()
+    token = await token_of(stay.nurse, role="nurse")
+    await call_of(stay)
+    board = await hospital.connected(token, ward_alerts(stay.ward.id))
+    await board.has("snap")
+    (line,) = HUB.sessions.values()
+    for login, rows in ((token, 2), (await token_of(stay.nurse, role="nurse"), 3)):
+        before, seen = line.listener, len(board.events)
+        await board.say({"t": "reauth", "ticket": await hospital.ticket(login)})
+        while line.listener is before:  # noqa: ASYNC110 - nothing answers a reauth
+            await asyncio.sleep(0.01)
+        await call_of(stay)
+        await board.until(lambda seen=seen: len(board.events) > seen)
+        assert len(await left_by(owner, stay.nurse)) == rows
 
 
 async def test_the_patient_reads_who_watched_the_ward(hospital: Hospital, owner: asyncpg.Connection) -> None:
