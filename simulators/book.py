@@ -47,6 +47,7 @@ class Totals(msgspec.Struct, frozen=True):
     paid_fen: int
     refunded_fen: int
     refunding_fen: int  # left the merchant, not yet with the payer
+    fee_fen: int  # kept by the platform
     net_fen: int
     balance_fen: int
 
@@ -57,6 +58,16 @@ class Entry(msgspec.Struct, frozen=True):
     kind: str
     reference: str
     account: str
+    amount_fen: int
+    at: str
+
+
+class Move(msgspec.Struct, frozen=True):
+    """What one journal did to one account."""
+
+    seq: int
+    kind: str
+    reference: str
     amount_fen: int
     at: str
 
@@ -72,6 +83,11 @@ def merchant(merchant_id: str) -> str:
 def transit(merchant_id: str) -> str:
     """Refunds that left the merchant and have not reached the payer."""
     return f"transit:{merchant_id}"
+
+
+def fees(merchant_id: str) -> str:
+    """What the platform has kept of this merchant's payments."""
+    return f"fees:{merchant_id}"
 
 
 def post(store: Store, *, kind: str, reference: str, at: datetime, legs: Mapping[str, int]) -> None:
@@ -121,17 +137,42 @@ def balances(store: Store) -> list[Balance]:
     return [Balance(row["account"], row["fen"]) for row in found]
 
 
+def balance_before(store: Store, account: str, at: datetime) -> int:
+    """The balance of everything booked before this instant."""
+    return store.value(
+        """select coalesce(sum(amount_fen), 0) from entry
+           join journal on journal.seq = entry.journal where account = :account and at < :at""",
+        account=account,
+        at=stored(at),
+    )
+
+
+def moves_of(store: Store, account: str, begin: datetime, end: datetime) -> list[Move]:
+    """What happened to one account from `begin` until before `end`, in the book's order."""
+    found = store.rows(
+        """select entry.seq, kind, reference, amount_fen, at
+           from entry join journal on journal.seq = entry.journal
+           where account = :account and at >= :begin and at < :end order by entry.seq""",
+        account=account,
+        begin=stored(begin),
+        end=stored(end),
+    )
+    return [Move(**dict(row)) for row in found]
+
+
 def totals(store: Store, merchant_id: str) -> Totals:
     """What one merchant was paid and gave back, from the journals alone."""
     clearing, on_the_way = merchant(merchant_id), transit(merchant_id)
     paid_fen = _moved_fen(store, clearing, "payment")
     refunded_fen = -_moved_fen(store, on_the_way, "refund_success")
     refunding_fen = balance_fen(store, on_the_way)
+    fee_fen = balance_fen(store, fees(merchant_id))
     return Totals(
         paid_fen=paid_fen,
         refunded_fen=refunded_fen,
         refunding_fen=refunding_fen,
-        net_fen=paid_fen - refunded_fen - refunding_fen,
+        fee_fen=fee_fen,
+        net_fen=paid_fen - refunded_fen - refunding_fen - fee_fen,
         balance_fen=balance_fen(store, clearing),
     )
 

@@ -47,7 +47,7 @@ class NewFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: str = ""
     reference: str = ""
     times: Annotated[int, Meta(ge=1, le=10_000)] = 1
-    seconds: Annotated[float, Meta(gt=0, le=120)] = 12.0
+    seconds: Annotated[float, Meta(gt=0, le=3600)] = 12.0
 
 
 def app(platform: Platform, *handlers: HTTPRouteHandler) -> Litestar:

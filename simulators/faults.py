@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +16,13 @@ class Part(StrEnum):
     REPLY = "reply"  # the answer to a client's call
     OUTBOX = "outbox"  # a notification before its first delivery
     NOTICE = "notice"  # one delivery of a notification
-    COURSE = "course"  # what becomes of an accepted order
+    COURSE = "course"  # what becomes of an accepted refund
+    CHARGING = "charging"  # a payment code being charged
+    CLOSING = "closing"  # an unpaid order being closed
+    CANCELLING = "cancelling"  # an order being cancelled or reversed
+    BILL = "bill"  # what a day's bill says
+    BILL_LINK = "bill_link"  # the answer to asking for a bill
+    BILL_FILE = "bill_file"  # one download of a bill
 
 
 class Moment(StrEnum):
@@ -63,14 +70,28 @@ COMMON = (
     Fault("unsigned_reply", Part.REPLY, "应答没有签名"),
     Fault("tampered_reply", Part.REPLY, "应答签名后被改动"),
     Fault("withhold", Part.OUTBOX, "通知扣留，直到放行"),
+    Fault("delay", Part.OUTBOX, "通知推迟若干秒（业务时间）才首次投递"),
+    Fault("reorder", Part.OUTBOX, "同一订单的下一条通知送出后，才轮到这一条"),
     Fault("lose", Part.NOTICE, "本次投递丢失，按重试计划再投"),
     Fault("duplicate", Part.NOTICE, "本次投递连发两份"),
     Fault("tamper", Part.NOTICE, "通知签名后被改动"),
     Fault("forge", Part.NOTICE, "通知由陌生密钥签名"),
     Fault("stale", Part.NOTICE, "通知的时间戳早了 301 秒（签名正确）"),
+    Fault("early", Part.NOTICE, "通知的时间戳快了 302 秒（签名正确）"),
     Fault("unknown_key", Part.NOTICE, "通知声称由客户端不认识的密钥签名"),
     Fault("ignore_ack", Part.NOTICE, "不认可对方的确认，按重试计划再投"),
 )
+
+# What only a platform that takes payments knows.
+PAYING = (
+    Fault("codepay_userpaying", Part.CHARGING, "付款码支付一律要求付款人确认（USERPAYING、10003）"),
+    Fault("paid_during_close", Part.CLOSING, "关单途中付款人恰好付款，应答订单已支付"),
+    Fault("cancel_retry", Part.CANCELLING, "撤销未执行，要求重试（USERPAYING、retry_flag=Y）"),
+)
+
+# How far a notification's clock is off: just more than the five minutes a client may allow, whole
+# seconds being cut off and the way taking some.
+NOTICE_SKEW = {"stale": timedelta(seconds=-301), "early": timedelta(seconds=302)}
 
 
 class FaultBoard:

@@ -53,6 +53,7 @@ REPLY_KEPT = 200
 class NoticeState(StrEnum):
     PENDING = "pending"
     WITHHELD = "withheld"
+    OVERTAKEN = "overtaken"  # waits until a later one about the same order has gone out
     DELIVERED = "delivered"
     GIVEN_UP = "given_up"
 
@@ -114,19 +115,20 @@ class Courier:
         at: datetime,
     ) -> None:
         """Store a notification, in the transaction of what it tells."""
-        held = self._faults.take(Part.OUTBOX, endpoint=kind, text=reference)
+        state, due_at = self._outset(kind, reference, at)
         self._store.run(
             """insert into notice
                    (id, kind, reference, url, signer, content, state, created_at, next_at)
-               values (:id, :kind, :reference, :url, :signer, :content, :state, :at, :at)""",
+               values (:id, :kind, :reference, :url, :signer, :content, :state, :at, :due_at)""",
             id=notice_id,
             kind=kind,
             reference=reference,
             url=url,
             signer=signer,
             content=content.decode(),
-            state=NoticeState.WITHHELD if held else NoticeState.PENDING,
+            state=state,
             at=stored(at),
+            due_at=stored(due_at),
         )
         self._wake.set()
 
@@ -154,8 +156,8 @@ class Courier:
         return await self._make_due(NoticeState.PENDING)
 
     async def release(self) -> int:
-        """Let withheld notifications go; say how many."""
-        return await self._make_due(NoticeState.WITHHELD)
+        """Let go what is withheld or waits to be overtaken; say how many."""
+        return await self._make_due(NoticeState.WITHHELD, NoticeState.OVERTAKEN)
 
     def find(self, notice_id: str) -> Notice | None:
         row = self._store.row("select * from notice where id = :id", id=notice_id)
@@ -183,6 +185,16 @@ class Courier:
         if self._client is not None:
             await self._client.aclose()
 
+    def _outset(self, kind: str, reference: str, at: datetime) -> tuple[NoticeState, datetime]:
+        """What a new notification begins as, and when it is first due."""
+        taken = self._faults.take(Part.OUTBOX, endpoint=kind, text=reference)
+        if taken is None:
+            return NoticeState.PENDING, at
+        fault, armed = taken
+        if fault.name == "delay":
+            return NoticeState.PENDING, at + timedelta(seconds=armed.seconds)
+        return (NoticeState.OVERTAKEN if fault.name == "reorder" else NoticeState.WITHHELD), at
+
     def _due(self, now: datetime) -> list[Notice]:
         rows = self._store.rows(
             """select * from notice where state = 'pending' and next_at <= :now
@@ -194,11 +206,15 @@ class Courier:
         due = [Notice(**dict(row)) for row in rows if row["id"] not in self._under_way]
         return due[: max(free, 0)]
 
-    async def _make_due(self, state: NoticeState) -> int:
-        changed = self._store.run(
-            "update notice set state = 'pending', next_at = :now where state = :state",
-            now=stored(await self._now()),
-            state=state,
+    async def _make_due(self, *states: NoticeState) -> int:
+        now = stored(await self._now())
+        changed = sum(
+            self._store.run(
+                "update notice set state = 'pending', next_at = :now where state = :state",
+                now=now,
+                state=state,
+            )
+            for state in states
         )
         self._wake.set()
         return changed
@@ -264,6 +280,13 @@ class Courier:
                    where id = :id""",
                 state=state,
                 next_at=stored(loaded(delivery.at) + wait),
+                id=notice.id,
+            )
+            self._store.run(
+                """update notice set state = 'pending', next_at = :at
+                   where state = 'overtaken' and reference = :reference and id <> :id""",
+                at=delivery.at,
+                reference=notice.reference,
                 id=notice.id,
             )
 

@@ -15,6 +15,7 @@ class Call(NamedTuple):
     params: Mapping[str, str]  # the common parameters
     content: Mapping[str, Any]  # biz_content
     now: datetime  # business time
+    base_url: str = ""  # as the client reached us: what links begin with
 
 
 def biz_content(text: str) -> dict[str, Any]:

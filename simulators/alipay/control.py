@@ -7,10 +7,11 @@ from litestar import Litestar, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from simulators import control
-from simulators.alipay import paying, refunds, trades
+from simulators import control, days, payment_codes
+from simulators.alipay import charging, paying, refunds, trades
 from simulators.alipay.platform import Alipay
 from simulators.control import PAGE_MAX, payer_called
+from simulators.payment_codes import WhichOrder
 from simulators.people import PhoneRefusal
 
 
@@ -30,7 +31,12 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def app(platform: Alipay) -> Litestar:
-    return control.app(platform, pay, scan, abandon, orders, order)
+    return control.app(
+        platform,
+        *payment_codes.CONTROL,
+        *(pay, scan, abandon, asked_to_confirm, confirm, refuse, orders, order),
+        *days.CONTROL,
+    )
 
 
 @post("/payers/{payer:str}/payments")
@@ -44,14 +50,7 @@ async def pay(state: State, payer: FromPath[str], data: JSONBody[Cashier]) -> di
         pay_params=data.pay_params,
         qr_code=data.qr_code,
     )
-    paid = paying.pay(platform, opened, now)
-    return {
-        "result": "9000",
-        "out_trade_no": paid.out_trade_no,
-        "trade_no": paid.trade_no,
-        "amount_fen": paid.amount_fen,
-        "paid_at": paid.paid_at,
-    }
+    return _receipt(paying.pay(platform, opened, now))
 
 
 @post("/payers/{payer:str}/scans", status_code=200)
@@ -82,6 +81,36 @@ async def abandon(state: State, payer: FromPath[str], data: JSONBody[Cashier]) -
     return {"result": "6001", "out_trade_no": opened.trade.out_trade_no}
 
 
+@get("/payers/{payer:str}/confirmations")
+async def asked_to_confirm(state: State, payer: FromPath[str]) -> dict[str, Any]:
+    """The charged codes whose password the phone asks for."""
+    platform: Alipay = state.platform
+    waiting = charging.awaiting(platform, payer_called(platform, payer), await platform.now())
+    return {
+        "items": [
+            {"out_trade_no": t.out_trade_no, "description": t.subject, "amount_fen": t.amount_fen}
+            for t in waiting
+        ]
+    }
+
+
+@post("/payers/{payer:str}/confirmations")
+async def confirm(state: State, payer: FromPath[str], data: JSONBody[WhichOrder]) -> dict[str, Any]:
+    """The payer types the password."""
+    platform: Alipay = state.platform
+    who = payer_called(platform, payer)
+    return _receipt(charging.confirm(platform, who, data.out_trade_no, await platform.now()))
+
+
+@post("/payers/{payer:str}/refusals", status_code=200)
+async def refuse(state: State, payer: FromPath[str], data: JSONBody[WhichOrder]) -> dict[str, Any]:
+    """The payer closes the password box: the trade keeps waiting."""
+    platform: Alipay = state.platform
+    who = payer_called(platform, payer)
+    charging.refuse(platform, who, data.out_trade_no, await platform.now())
+    return {"result": "6001", "out_trade_no": data.out_trade_no}
+
+
 @get("/orders")
 async def orders(state: State, after: FromQuery[int] = 0, limit: FromQuery[int] = PAGE_MAX) -> dict[str, Any]:
     rows = state.platform.store.rows(
@@ -101,6 +130,16 @@ async def order(state: State, out_trade_no: FromPath[str]) -> dict[str, Any]:
     platform: Alipay = state.platform
     paying.lapse(platform, await platform.now())
     return _order(platform, out_trade_no)
+
+
+def _receipt(paid: trades.Trade) -> dict[str, Any]:
+    return {
+        "result": "9000",
+        "out_trade_no": paid.out_trade_no,
+        "trade_no": paid.trade_no,
+        "amount_fen": paid.amount_fen,
+        "paid_at": paid.paid_at,
+    }
 
 
 def _order(platform: Alipay, out_trade_no: str) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from litestar import Litestar, Request, Response, route
+from litestar import Litestar, Request, Response, get, route
 from litestar.datastructures import State
+from litestar.params import FromQuery
 
 from app.kernel.clock import wall
 from simulators import keys
-from simulators.alipay import refunds, trades
+from simulators.alipay import bills, charging, closing, refunds, trades
 from simulators.alipay.calls import Call, biz_content
 from simulators.alipay.paying import lapse
 from simulators.alipay.platform import Alipay
@@ -56,11 +57,13 @@ def oauth_token(platform: Alipay, call: Call) -> dict[str, Any]:
 METHODS: dict[str, Method] = {
     "alipay.trade.create": trades.create,
     "alipay.trade.precreate": trades.precreate,
+    "alipay.trade.pay": charging.charge,
     "alipay.trade.query": trades.query,
-    "alipay.trade.close": trades.close,
-    "alipay.trade.cancel": refunds.cancel,
+    "alipay.trade.close": closing.close,
+    "alipay.trade.cancel": closing.cancel,
     "alipay.trade.refund": refunds.refund,
     "alipay.trade.fastpay.refund.query": refunds.refund_query,
+    bills.METHOD: bills.query_download_url,
     LOGIN: oauth_token,
 }
 
@@ -78,7 +81,7 @@ async def gateway(request: Request[Any, Any, State]) -> Response[bytes]:
         try:
             _refuse_for(fault)
             _check_signature(platform, params)
-            content = await _act(platform, method, params)
+            content = await _act(platform, method, params, str(request.base_url).rstrip("/"))
         except Refusal as refusal:
             content = refusal.as_json()
             name = "error_response" if method == LOGIN else name
@@ -91,9 +94,23 @@ async def gateway(request: Request[Any, Any, State]) -> Response[bytes]:
         return Response(text.encode(), media_type="text/html;charset=utf-8")
 
 
+@get(bills.DOWNLOAD)
+async def bill_file(request: Request[Any, Any, State], token: FromQuery[str] = "") -> Response[bytes]:
+    """The zip of a bill: no signature either way, the address is the secret."""
+    platform: Alipay = request.app.state.platform
+    taken = platform.faults.take(Part.REPLY, endpoint="bill_file", text=str(request.url))
+    await strike(taken, Moment.BEFORE, request)
+    content = bills.opened(platform, token, await platform.now())
+    await strike(taken, Moment.AFTER, request)
+    if content is None:
+        page = "<html><body>下载链接已失效，请重新获取</body></html>"
+        return Response(page.encode(), status_code=403, media_type="text/html;charset=utf-8")
+    return Response(content, media_type="application/octet-stream")
+
+
 def app(platform: Alipay) -> Litestar:
     return Litestar(
-        [gateway],
+        [gateway, bill_file],
         state=State({"platform": platform}),
         exception_handlers={Struck: bad_gateway},
         openapi_config=None,
@@ -138,10 +155,10 @@ def _check_signature(platform: Alipay, params: dict[str, str]) -> None:
         raise invalid("isv.invalid-signature", "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配")
 
 
-async def _act(platform: Alipay, method: str, params: dict[str, str]) -> dict[str, Any]:
+async def _act(platform: Alipay, method: str, params: dict[str, str], base_url: str) -> dict[str, Any]:
     now = await platform.now()
     lapse(platform, now)
-    call = Call(params, biz_content(params.get("biz_content", "")), now)
+    call = Call(params, biz_content(params.get("biz_content", "")), now, base_url)
     with platform.store.transaction():
         told = METHODS[method](platform, call)
     return told if method == LOGIN else {**OK, **told}

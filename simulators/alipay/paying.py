@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from simulators import fees
 from simulators.alipay.platform import Alipay
 from simulators.alipay.telling import tell
 from simulators.alipay.trades import Offer, Trade, find, lapsed, open_scanned
@@ -31,17 +32,22 @@ def open_cashier(
         trade = _by_number(platform, pay_params.get("tradeNO", ""))
     else:
         trade = _by_scan(platform, payer, qr_code or "", now)
+    check_payable(trade, payer)
+    return Opened(trade, payer)
+
+
+def check_payable(trade: Trade, payer: Payer) -> None:
+    """Show what the phone shows when this payer cannot pay this trade."""
     if trade.buyer not in (payer.id, payer.second_id):
         raise PhoneRefusal(409, "PAYER_MISMATCH", "这笔交易属于另一位付款人")
     if trade.state == "TRADE_CLOSED":
         raise PhoneRefusal(409, "ORDER_CLOSED", "交易已关闭")
     if trade.state != "WAIT_BUYER_PAY":
         raise PhoneRefusal(409, "ORDER_PAID", "交易已支付")
-    return Opened(trade, payer)
 
 
 def pay(platform: Alipay, opened: Opened, now: datetime) -> Trade:
-    """The payer types the password: the money moves and the merchant will be told."""
+    """The money moves and the merchant will be told."""
     trade, payer = opened
     if payer.balance_fen < trade.amount_fen:
         raise PhoneRefusal(409, "NOT_ENOUGH", "余额不足")
@@ -62,6 +68,13 @@ def pay(platform: Alipay, opened: Opened, now: datetime) -> Trade:
             source=wallet(payer.id),
             target=platform.clearing,
             amount_fen=trade.amount_fen,
+        )
+        fees.charge(
+            platform.store,
+            merchant_id=platform.merchant_id,
+            trade=trade.out_trade_no,
+            amount_fen=trade.amount_fen,
+            at=now,
         )
         paid = find(platform, trade.out_trade_no)
         assert paid is not None

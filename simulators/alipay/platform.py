@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from simulators import book, keys, notices, people
+from simulators import bill_lines, bills, book, fees, keys, notices, payment_codes, people
 from simulators.clock import Now
-from simulators.faults import FaultBoard
+from simulators.faults import PAYING, Fault, FaultBoard, Part
 from simulators.store import Store
 
 SCHEMA = """
 create table if not exists trade (
     out_trade_no text primary key,
     trade_no text not null unique,
-    product text not null check (product in ('JSAPI', 'QR')),
+    product text not null check (product in ('JSAPI', 'QR', 'CODE')),
     buyer text not null,
     subject text not null,
     passback_params text,
@@ -53,6 +53,11 @@ create table if not exists refund (
 ) strict;
 """
 
+FAULTS = (
+    *PAYING,
+    Fault("fund_change_n", Part.COURSE, "退款已执行，应答却为 fund_change=N"),
+)
+
 USER_ID = re.compile(r"2088\d{12}\Z")
 
 
@@ -65,7 +70,9 @@ class Identity(msgspec.Struct, frozen=True):
 
 class Alipay:
     name = "alipay"
+    code_prefix = "28"  # Alipay's payment codes begin with 25 to 30
     courier: notices.Courier  # hired when the platform opens: it needs to know how to speak
+    desk: bills.Desk  # opened with it: it needs to know how to write
 
     def __init__(self, folder: Path, now: Now) -> None:
         kept = folder / "keys"
@@ -81,8 +88,17 @@ class Alipay:
         self.merchant_public = merchant_key.public_key()
         self.key = keys.private_key(kept / "alipay_key.pem")
         keys.write_private(self.public_key_path, keys.public_pem(self.key))
-        self.store = Store(folder / "alipay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA)
-        self.faults = FaultBoard()
+        self.store = Store(
+            folder / "alipay.sqlite",
+            book.SCHEMA,
+            people.SCHEMA,
+            notices.SCHEMA,
+            payment_codes.SCHEMA,
+            fees.SCHEMA,
+            bills.SCHEMA,
+            SCHEMA,
+        )
+        self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:
         """user_id and open_id of a new payer."""

@@ -1,22 +1,24 @@
-"""Refunds and cancellations: money back to the payer, once per request number."""
+"""Refunds: money back to the payer, once per request number."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from simulators import fees
 from simulators.alipay.calls import Call, needed, text_of
 from simulators.alipay.platform import Alipay
-from simulators.alipay.refusals import Refusal, bad_parameter, business, call_limited
+from simulators.alipay.refusals import bad_parameter, business, call_limited
 from simulators.alipay.telling import Refunded, tell
-from simulators.alipay.trades import Trade, close, find, named, payer_fields
-from simulators.alipay.wording import fen, local, yuan
-from simulators.book import balance_fen, post, wallet
+from simulators.alipay.trades import Trade, find, named, payer_fields
+from simulators.alipay.wording import fen
+from simulators.book import balance_fen, move, wallet
+from simulators.faults import Part
 from simulators.store import loaded, stored
+from simulators.wording import local, yuan
 
 BETWEEN_REFUNDS = timedelta(seconds=3)
 FINISHED_AFTER = timedelta(days=365)
-CANCEL_WITHIN = timedelta(days=1)
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +41,16 @@ def refund(platform: Alipay, call: Call) -> dict[str, Any]:
     if known is not None and known.amount_fen != amount_fen:
         raise business("ACQ.DISCORDANT_REPEAT_REQUEST", "不一致的请求：同一退款请求号金额不同")
     if known is None:
-        _check(platform, trade, amount_fen, call.now)
+        check_refundable(platform, trade, amount_fen, call.now)
         give_back(platform, trade, request_no, amount_fen, call.now)
+    denied = known is None and platform.faults.take(
+        Part.COURSE, endpoint="alipay.trade.refund", text=f"{trade.out_trade_no} {request_no}"
+    )
     return {
         "out_trade_no": trade.out_trade_no,
         "trade_no": trade.trade_no,
         **payer_fields(platform, trade, "buyer_user_id"),
-        "fund_change": "Y" if known is None else "N",
+        "fund_change": "Y" if known is None and not denied else "N",
         "refund_fee": yuan(refunded_fen(platform, trade.out_trade_no)),
         "send_back_fee": yuan(amount_fen if known is None else 0),
         "gmt_refund_pay": local(call.now if known is None else known.at),
@@ -67,35 +72,6 @@ def refund_query(platform: Alipay, call: Call) -> dict[str, Any]:
         "refund_status": "REFUND_SUCCESS",
         "gmt_refund_pay": local(known.at),
     }
-
-
-def cancel(platform: Alipay, call: Call) -> dict[str, Any]:
-    """Make an unknown outcome certain: close what is unpaid, refund what is paid.
-
-    Without a trade there is nothing to act on, and a QR code that nobody has scanned stays
-    payable until its own timeout.
-    """
-    try:
-        trade = named(platform, call)
-    except Refusal as refusal:
-        if refusal.sub_code != "ACQ.TRADE_NOT_EXIST":
-            raise
-        return {"out_trade_no": text_of(call, "out_trade_no"), "retry_flag": "N"}
-    told = {"out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no, "retry_flag": "N"}
-    if trade.state == "WAIT_BUYER_PAY":
-        close(platform, call)
-        return told | {"action": "close"}
-    if trade.state == "TRADE_CLOSED":
-        return told
-    if trade.state == "TRADE_FINISHED":
-        raise business("ACQ.TRADE_HAS_FINISHED", "交易已完结，不能撤销")
-    if trade.paid_at is not None and loaded(trade.paid_at) + CANCEL_WITHIN < call.now:
-        raise business("ACQ.TRADE_CANCEL_TIME_OUT", "超过撤销时间范围，请改用退款")
-    if refunded_fen(platform, trade.out_trade_no):
-        raise business("ACQ.REASON_TRADE_REFUND_FEE_ERR", "已经退过款的交易不能撤销")
-    _check(platform, trade, trade.amount_fen, call.now)
-    give_back(platform, trade, trade.out_trade_no, trade.amount_fen, call.now)
-    return told | {"action": "refund"}
 
 
 def find_refund(platform: Alipay, out_trade_no: str, request_no: str) -> Refund | None:
@@ -129,18 +105,23 @@ def give_back(platform: Alipay, trade: Trade, request_no: str, amount_fen: int, 
             fen=amount_fen,
             now=stored(now),
         )
-        legs = (
-            ("refund_accepted", platform.clearing, platform.in_transit),
-            ("refund_success", platform.in_transit, wallet(trade.payer)),
+        fees.begin_refund(
+            platform.store,
+            merchant_id=platform.merchant_id,
+            trade=trade.out_trade_no,
+            reference=reference,
+            refund_fen=amount_fen,
+            at=now,
         )
-        for kind, source, target in legs:
-            post(
-                platform.store,
-                kind=kind,
-                reference=reference,
-                at=now,
-                legs={source: -amount_fen, target: amount_fen},
-            )
+        move(
+            platform.store,
+            kind="refund_success",
+            reference=reference,
+            at=now,
+            source=platform.in_transit,
+            target=wallet(trade.payer),
+            amount_fen=amount_fen,
+        )
         total_fen = refunded_fen(platform, trade.out_trade_no)
         if total_fen == trade.amount_fen:
             platform.store.run(
@@ -163,7 +144,7 @@ def finish_old(platform: Alipay, now: datetime) -> None:
     )
 
 
-def _check(platform: Alipay, trade: Trade, amount_fen: int, now: datetime) -> None:
+def check_refundable(platform: Alipay, trade: Trade, amount_fen: int, now: datetime) -> None:
     if trade.state == "TRADE_FINISHED":
         raise business("ACQ.TRADE_HAS_FINISHED", "交易已完结，不能退款")
     if trade.state == "TRADE_CLOSED":
@@ -175,5 +156,6 @@ def _check(platform: Alipay, trade: Trade, amount_fen: int, now: datetime) -> No
         raise business("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超过可退金额")
     if earlier and loaded(earlier[-1].at) + BETWEEN_REFUNDS > now:
         raise call_limited("同一笔交易的两次退款须间隔三秒")
-    if balance_fen(platform.store, platform.clearing) < amount_fen:
+    fee_back_fen = fees.share_fen(platform.store, trade=trade.out_trade_no, refund_fen=amount_fen)
+    if balance_fen(platform.store, platform.clearing) < amount_fen - fee_back_fen:
         raise business("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足")

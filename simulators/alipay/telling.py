@@ -10,10 +10,11 @@ import msgspec
 from app.kernel.clock import LOCAL
 from simulators import keys
 from simulators.alipay.platform import Alipay
-from simulators.alipay.trades import Trade, payer_fields
-from simulators.alipay.wording import local, sign_content, yuan
-from simulators.faults import Fault
+from simulators.alipay.trades import Trade, paid_amounts, payer_fields
+from simulators.alipay.wording import sign_content
+from simulators.faults import NOTICE_SKEW, Fault
 from simulators.notices import Courier, Envelope, Manners, Notice
+from simulators.wording import local, yuan
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 RETRY_AFTER = (
@@ -24,8 +25,8 @@ RETRY_AFTER = (
 TOLD = {
     "JSAPI": ("TRADE_SUCCESS", "TRADE_CLOSED", "TRADE_FINISHED"),
     "QR": ("TRADE_SUCCESS",),
+    "CODE": ("TRADE_SUCCESS",),
 }
-STALE_BY = timedelta(seconds=301)
 
 
 class Refunded(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ def compose(platform: Alipay, notice: Notice, fault: Fault | None, now: datetime
     """The signed form of one delivery, spoilt the way the fault says."""
     name = fault.name if fault is not None else ""
     fields = msgspec.json.decode(notice.content, type=dict[str, str])
-    sent = now - STALE_BY if name == "stale" else now
+    sent = now + NOTICE_SKEW.get(name, timedelta(0))
     fields |= {
         "notify_id": notice.id,
         "notify_type": "trade_status_sync",
@@ -103,10 +104,7 @@ def _fields(platform: Alipay, trade: Trade, refunded: Refunded | None) -> dict[s
         bill = [{"amount": paid, "fundChannel": "ALIPAYACCOUNT"}]
         fields |= {
             "gmt_payment": local(trade.paid_at),
-            "receipt_amount": paid,
-            "invoice_amount": paid,
-            "buyer_pay_amount": paid,
-            "point_amount": "0.00",
+            **paid_amounts(trade.amount_fen),
             "fund_bill_list": msgspec.json.encode(bill).decode(),
         }
     if trade.closed_at is not None:

@@ -10,10 +10,11 @@ from app.kernel.clock import LOCAL
 from simulators.alipay.calls import Call, canonical, needed, text_of
 from simulators.alipay.platform import Alipay
 from simulators.alipay.refusals import bad_parameter, business, trade_not_exist
-from simulators.alipay.wording import fen, from_local, local, span, yuan
+from simulators.alipay.wording import fen, from_local, span
 from simulators.notices import is_deliverable
 from simulators.people import find_payer
 from simulators.store import loaded, stored
+from simulators.wording import local, yuan
 
 LAPSES_AFTER = timedelta(days=15)
 QR_LIFE = timedelta(hours=2)
@@ -53,7 +54,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create(platform: Alipay, call: Call) -> dict[str, Any]:
-    out_trade_no, amount_fen = needed(call, "out_trade_no"), _amount(call)
+    out_trade_no, amount_fen = needed(call, "out_trade_no"), amount_of(call)
     if call.content.get("product_code", "JSAPI_PAY") != "JSAPI_PAY":
         raise bad_parameter("product_code")
     buyer = text_of(call, "buyer_id") or text_of(call, "buyer_open_id")
@@ -62,9 +63,9 @@ def create(platform: Alipay, call: Call) -> dict[str, Any]:
     payer = find_payer(platform.store, buyer)
     known = find(platform, out_trade_no)
     if known is not None:
-        _same(known, canonical(call))
+        same(known, canonical(call))
     else:
-        known = _insert(
+        known = insert(
             platform,
             call.now,
             out_trade_no=out_trade_no,
@@ -72,21 +73,21 @@ def create(platform: Alipay, call: Call) -> dict[str, Any]:
             buyer=payer.id if payer is not None else buyer,
             subject=needed(call, "subject"),
             passback_params=text_of(call, "passback_params") or None,
-            notify_url=_notify_url(call),
+            notify_url=notify_url_of(call),
             fen=amount_fen,
             asked=canonical(call),
-            expires_at=_expires_at(call),
+            expires_at=expires_at_of(call),
         )
     return {"out_trade_no": out_trade_no, "trade_no": known.trade_no}
 
 
 def precreate(platform: Alipay, call: Call) -> dict[str, Any]:
     """Offer a QR code; asking again for the same order gives the same code while it is good."""
-    out_trade_no, amount_fen = needed(call, "out_trade_no"), _amount(call)
+    out_trade_no, amount_fen = needed(call, "out_trade_no"), amount_of(call)
     asked = canonical(call)
     known = find(platform, out_trade_no)
     if known is not None:
-        _same(known, asked)
+        same(known, asked)
     offered = platform.store.value(
         "select qr_code from qr where out_trade_no = :no and asked = :asked and expires_at > :now",
         no=out_trade_no,
@@ -104,10 +105,10 @@ def precreate(platform: Alipay, call: Call) -> dict[str, Any]:
             no=out_trade_no,
             subject=needed(call, "subject"),
             passback=text_of(call, "passback_params") or None,
-            notify_url=_notify_url(call),
+            notify_url=notify_url_of(call),
             fen=amount_fen,
             asked=asked,
-            pay_by=stored(_expires_at(call)) if "time_expire" in call.content else None,
+            pay_by=stored(expires_at_of(call)) if "time_expire" in call.content else None,
             pay_within_s=_seconds(pay_within) if pay_within else None,
             expires_at=stored(call.now + (span(life, "qr_code_timeout_express") if life else QR_LIFE)),
         )
@@ -116,33 +117,36 @@ def precreate(platform: Alipay, call: Call) -> dict[str, Any]:
 
 def query(platform: Alipay, call: Call) -> dict[str, Any]:
     trade = named(platform, call)
-    paid = trade.amount_fen if trade.paid_at is not None else 0
-    told: dict[str, Any] = {
-        "out_trade_no": trade.out_trade_no,
-        "trade_no": trade.trade_no,
-        "trade_status": trade.state,
-        "total_amount": yuan(trade.amount_fen),
-        "receipt_amount": yuan(paid),
-        "buyer_pay_amount": yuan(paid),
-        "invoice_amount": yuan(paid),
-        "point_amount": "0.00",
-    }
-    told |= payer_fields(platform, trade, "buyer_user_id")
+    told = {"trade_status": trade.state, **described(platform, trade)}
     if trade.paid_at is not None:
         told["send_pay_date"] = local(trade.paid_at)
-        told["fund_bill_list"] = [{"amount": yuan(paid), "fund_channel": "ALIPAYACCOUNT"}]
     if trade.passback_params is not None:
         told["passback_params"] = trade.passback_params
     return told
 
 
-def close(platform: Alipay, call: Call) -> dict[str, Any]:
-    """Only what waits for its payer can be closed."""
-    trade = named(platform, call)
-    if trade.state != "WAIT_BUYER_PAY":
-        raise business("ACQ.TRADE_STATUS_ERROR", "交易状态不合法，非待支付状态下不支持关单操作")
-    _close(platform, trade, call.now)
-    return {"out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no}
+def described(platform: Alipay, trade: Trade) -> dict[str, Any]:
+    """Whose trade it is and what of it is paid, as every reply about one trade says."""
+    told: dict[str, Any] = {
+        "out_trade_no": trade.out_trade_no,
+        "trade_no": trade.trade_no,
+        "total_amount": yuan(trade.amount_fen),
+        **paid_amounts(trade.amount_fen if trade.paid_at is not None else 0),
+        **payer_fields(platform, trade, "buyer_user_id"),
+    }
+    if trade.paid_at is not None:
+        told["fund_bill_list"] = [{"amount": yuan(trade.amount_fen), "fund_channel": "ALIPAYACCOUNT"}]
+    return told
+
+
+def paid_amounts(paid_fen: int) -> dict[str, str]:
+    paid = yuan(paid_fen)
+    return {
+        "receipt_amount": paid,
+        "buyer_pay_amount": paid,
+        "invoice_amount": paid,
+        "point_amount": "0.00",
+    }
 
 
 def find(platform: Alipay, out_trade_no: str) -> Trade | None:
@@ -171,7 +175,7 @@ def open_scanned(platform: Alipay, offer: Offer, payer_id: str, now: datetime) -
     if known is not None:
         return known if known.asked == offer.asked else None
     within = timedelta(seconds=offer.pay_within_s) if offer.pay_within_s else LAPSES_AFTER
-    return _insert(
+    return insert(
         platform,
         now,
         out_trade_no=offer.out_trade_no,
@@ -208,7 +212,7 @@ def payer_fields(platform: Alipay, trade: Trade, user_id_name: str) -> dict[str,
     }
 
 
-def _insert(platform: Alipay, now: datetime, *, expires_at: datetime, **values: Any) -> Trade:
+def insert(platform: Alipay, now: datetime, *, expires_at: datetime, **values: Any) -> Trade:
     trade_no = f"{now.astimezone(LOCAL):%Y%m%d}2200{secrets.randbelow(10**16):016d}"
     platform.store.run(
         """insert into trade (out_trade_no, trade_no, product, buyer, subject, passback_params,
@@ -225,7 +229,7 @@ def _insert(platform: Alipay, now: datetime, *, expires_at: datetime, **values: 
     return trade
 
 
-def _same(known: Trade, asked: str) -> None:
+def same(known: Trade, asked: str) -> None:
     """Refuse a number that is used up, or used for something else."""
     if known.state == "TRADE_CLOSED":
         raise business("ACQ.TRADE_HAS_CLOSE", "交易已经关闭")
@@ -235,7 +239,7 @@ def _same(known: Trade, asked: str) -> None:
         raise business("ACQ.CONTEXT_INCONSISTENT", "交易信息被篡改，与已有交易不一致")
 
 
-def _close(platform: Alipay, trade: Trade, now: datetime) -> None:
+def close_unpaid(platform: Alipay, trade: Trade, now: datetime) -> None:
     platform.store.run(
         """update trade set state = 'TRADE_CLOSED', closed_at = :now
            where out_trade_no = :no and state = 'WAIT_BUYER_PAY'""",
@@ -244,7 +248,7 @@ def _close(platform: Alipay, trade: Trade, now: datetime) -> None:
     )
 
 
-def _amount(call: Call) -> int:
+def amount_of(call: Call) -> int:
     return fen(call.content.get("total_amount", ""), "total_amount")
 
 
@@ -252,7 +256,7 @@ def _seconds(text: str) -> int:
     return int(span(text, "timeout_express").total_seconds())
 
 
-def _expires_at(call: Call) -> datetime:
+def expires_at_of(call: Call) -> datetime:
     by, within = text_of(call, "time_expire"), text_of(call, "timeout_express")
     if by:
         try:
@@ -265,7 +269,7 @@ def _expires_at(call: Call) -> datetime:
     return call.now + (span(within, "timeout_express") if within else LAPSES_AFTER)
 
 
-def _notify_url(call: Call) -> str:
+def notify_url_of(call: Call) -> str:
     url = call.params.get("notify_url", "")
     if url and not is_deliverable(url.partition("?")[0]):
         raise bad_parameter("notify_url")

@@ -8,12 +8,11 @@ from typing import Any
 
 from app.kernel.clock import LOCAL
 from simulators.alipay.refusals import bad_parameter
-from simulators.store import loaded
+from simulators.wording import STAMP
 
 YUAN = re.compile(r"\d{1,9}(\.\d{1,2})?\Z")
 SPAN = re.compile(r"([1-9]\d{0,5})([mhd])\Z")
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-STAMP = "%Y-%m-%d %H:%M:%S"
 
 
 def sign_content(params: Mapping[str, str], *, without: tuple[str, ...]) -> str:
@@ -27,10 +26,6 @@ def rendered(content: Mapping[str, Any]) -> str:
     return text.replace("/", "\\/")
 
 
-def yuan(amount_fen: int) -> str:
-    return f"{amount_fen // 100}.{amount_fen % 100:02d}"
-
-
 def fen(amount: Any, name: str) -> int:
     """Yuan as text (or a JSON number, which the gateway also takes), never a fraction of a fen."""
     text = str(amount)
@@ -41,11 +36,6 @@ def fen(amount: Any, name: str) -> int:
     if amount_fen == 0:
         raise bad_parameter(f"{name} 须大于零")
     return amount_fen
-
-
-def local(instant: datetime | str) -> str:
-    at = loaded(instant) if isinstance(instant, str) else instant
-    return at.astimezone(LOCAL).strftime(STAMP)
 
 
 def from_local(text: str) -> datetime:

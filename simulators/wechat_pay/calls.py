@@ -21,11 +21,14 @@ class Call(NamedTuple):
     signer: str  # the platform key the client wants to hear
     client: str  # its User-Agent
     now: datetime  # business time
+    named_key: str = ""  # the platform key its header names, and sensitive fields are sealed under
+    base_url: str = ""  # as the client reached us: what links begin with
 
 
 class Reply(NamedTuple):
     status: int
     content: dict[str, Any] | None = None
+    raw: bytes | None = None  # a file, which the platform does not sign
 
 
 def parse(body: bytes, kind: type[T]) -> T:

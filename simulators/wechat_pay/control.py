@@ -8,10 +8,11 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
-from simulators import control
+from simulators import control, days, payment_codes
 from simulators.control import PAGE_MAX, payer_called
+from simulators.payment_codes import WhichOrder
 from simulators.people import PhoneRefusal
-from simulators.wechat_pay import mini_program, paying, refunds, trades
+from simulators.wechat_pay import charging, mini_program, paying, refunds, trades
 from simulators.wechat_pay.platform import WechatPay
 
 
@@ -40,7 +41,13 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def app(platform: WechatPay) -> Litestar:
-    return control.app(platform, pay, scan, abandon, consent, messages, orders, order, end_refund)
+    return control.app(
+        platform,
+        *payment_codes.CONTROL,
+        *(pay, scan, abandon, asked_to_confirm, confirm, refuse, consent, messages),
+        *(orders, order, end_refund),
+        *days.CONTROL,
+    )
 
 
 @post("/payers/{payer:str}/payments")
@@ -54,14 +61,7 @@ async def pay(state: State, payer: FromPath[str], data: JSONBody[Cashier]) -> di
         pay_params=data.pay_params,
         code_url=data.code_url,
     )
-    paid = paying.pay(platform, opened, now)
-    return {
-        "result": "requestPayment:ok",
-        "out_trade_no": paid.out_trade_no,
-        "transaction_id": paid.transaction_id,
-        "amount_fen": paid.amount_fen,
-        "paid_at": paid.paid_at,
-    }
+    return _receipt(paying.pay(platform, opened, now))
 
 
 @post("/payers/{payer:str}/scans", status_code=200)
@@ -89,6 +89,36 @@ async def abandon(state: State, payer: FromPath[str], data: JSONBody[Cashier]) -
         code_url=data.code_url,
     )
     return {"result": "requestPayment:fail cancel", "out_trade_no": opened.trade.out_trade_no}
+
+
+@get("/payers/{payer:str}/confirmations")
+async def asked_to_confirm(state: State, payer: FromPath[str]) -> dict[str, Any]:
+    """The charged codes whose password the phone asks for."""
+    platform: WechatPay = state.platform
+    waiting = charging.awaiting(platform, payer_called(platform, payer), await platform.now())
+    return {
+        "items": [
+            {"out_trade_no": t.out_trade_no, "description": t.description, "amount_fen": t.amount_fen}
+            for t in waiting
+        ]
+    }
+
+
+@post("/payers/{payer:str}/confirmations")
+async def confirm(state: State, payer: FromPath[str], data: JSONBody[WhichOrder]) -> dict[str, Any]:
+    """The payer types the password."""
+    platform: WechatPay = state.platform
+    who = payer_called(platform, payer)
+    return _receipt(charging.confirm(platform, who, data.out_trade_no, await platform.now()))
+
+
+@post("/payers/{payer:str}/refusals", status_code=200)
+async def refuse(state: State, payer: FromPath[str], data: JSONBody[WhichOrder]) -> dict[str, Any]:
+    """The payer closes the password box."""
+    platform: WechatPay = state.platform
+    who = payer_called(platform, payer)
+    charging.refuse(platform, who, data.out_trade_no, await platform.now())
+    return {"result": "requestPayment:fail cancel", "out_trade_no": data.out_trade_no}
 
 
 @post("/payers/{payer:str}/grants")
@@ -151,6 +181,16 @@ async def end_refund(state: State, out_refund_no: FromPath[str], data: JSONBody[
         raise PhoneRefusal(404, "NOT_FOUND", "没有这笔退款")
     ended = refunds.finish(platform, refund, data.status, await platform.now())
     return {"out_refund_no": ended.out_refund_no, "state": ended.state}
+
+
+def _receipt(paid: trades.Trade) -> dict[str, Any]:
+    return {
+        "result": "requestPayment:ok",
+        "out_trade_no": paid.out_trade_no,
+        "transaction_id": paid.transaction_id,
+        "amount_fen": paid.amount_fen,
+        "paid_at": paid.paid_at,
+    }
 
 
 def _order(platform: WechatPay, out_trade_no: str) -> dict[str, Any]:

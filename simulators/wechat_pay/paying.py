@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.kernel.clock import LOCAL
+from simulators import fees
 from simulators.book import move, wallet
 from simulators.people import Payer, PhoneRefusal
 from simulators.store import loaded, stored
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.signing import is_pay_sign
 from simulators.wechat_pay.telling import tell
-from simulators.wechat_pay.trades import PREPAY_LIFE, Trade, described, find, lapse
+from simulators.wechat_pay.trades import BY_CODE, PREPAY_LIFE, Trade, described, find, lapse
 
 
 class Opened(NamedTuple):
@@ -46,7 +47,7 @@ def open_cashier(
 
 
 def pay(platform: WechatPay, opened: Opened, now: datetime) -> Trade:
-    """The payer types the password: the money moves and the merchant will be told."""
+    """The money moves; the merchant will be told, unless a payment code was charged."""
     trade, payer = opened
     if payer.balance_fen < trade.amount_fen:
         raise PhoneRefusal(409, "NOT_ENOUGH", "零钱余额不足")
@@ -54,7 +55,7 @@ def pay(platform: WechatPay, opened: Opened, now: datetime) -> Trade:
         won = platform.store.run(
             """update trade set state = 'SUCCESS', transaction_id = :transaction_id,
                    payer = :payer, paid_at = :now
-               where out_trade_no = :no and state = 'NOTPAY'""",
+               where out_trade_no = :no and state in ('NOTPAY', 'USERPAYING')""",
             transaction_id=transaction_number(now),
             payer=payer.id,
             now=stored(now),
@@ -70,17 +71,25 @@ def pay(platform: WechatPay, opened: Opened, now: datetime) -> Trade:
             target=platform.clearing,
             amount_fen=trade.amount_fen,
         )
+        fees.charge(
+            platform.store,
+            merchant_id=platform.merchant_id,
+            trade=trade.out_trade_no,
+            amount_fen=trade.amount_fen,
+            at=now,
+        )
         paid = find(platform, trade.out_trade_no)
         assert paid is not None
-        tell(
-            platform,
-            kind="TRANSACTION.SUCCESS",
-            reference=paid.out_trade_no,
-            url=paid.notify_url,
-            signer=paid.signer,
-            content=described(platform, paid),
-            now=now,
-        )
+        if paid.trade_type != BY_CODE:
+            tell(
+                platform,
+                kind="TRANSACTION.SUCCESS",
+                reference=paid.out_trade_no,
+                url=paid.notify_url,
+                signer=paid.signer,
+                content=described(platform, paid),
+                now=now,
+            )
     return paid
 
 

@@ -8,9 +8,9 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from simulators import book, keys, notices, people
+from simulators import bill_lines, bills, book, fees, keys, notices, payment_codes, people
 from simulators.clock import Now
-from simulators.faults import Act, Fault, FaultBoard, Part
+from simulators.faults import PAYING, Act, Fault, FaultBoard, Part
 from simulators.store import Store
 
 SCHEMA = """
@@ -24,7 +24,8 @@ create table if not exists trade (
     amount_fen integer not null check (amount_fen > 0),
     asked text not null,
     signer text not null,
-    state text not null check (state in ('NOTPAY', 'SUCCESS', 'REFUND', 'CLOSED')),
+    state text not null check (state in
+        ('NOTPAY', 'SUCCESS', 'REFUND', 'CLOSED', 'USERPAYING', 'PAYERROR', 'REVOKED')),
     created_at text not null,
     expires_at text not null,
     prepay_id text unique,
@@ -46,7 +47,9 @@ create table if not exists refund (
     outcome text not null,
     created_at text not null,
     due_at text not null,
-    done_at text
+    done_at text,
+    channel text not null default 'ORIGINAL',
+    received_account text not null default '支付用户零钱'
 ) strict;
 create table if not exists certificate_reader (client text primary key) strict;
 create table if not exists access_token (
@@ -70,12 +73,16 @@ create table if not exists message (
 """
 
 FAULTS = (
+    *PAYING,
+    Fault("clock_ahead", Part.REPLY, "应答的时间戳快了若干秒（签名正确）"),
+    Fault("clock_behind", Part.REPLY, "应答的时间戳慢了若干秒（签名正确）"),
     Fault("stale_reply", Part.REPLY, "应答的时间戳早了 301 秒（签名正确）"),
     Fault("signtest", Part.NOTICE, "验签探测：签名以 WECHATPAY/SIGNTEST/ 开头"),
     Fault("wrong_secret", Part.NOTICE, "通知用别的 APIv3 密钥加密"),
     Fault("refund_abnormal", Part.COURSE, "退款最终异常 ABNORMAL", Act.MANGLE),
     Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
     Fault("refund_stuck", Part.COURSE, "退款一直处理中", Act.MANGLE),
+    Fault("bill_bad_hash", Part.BILL_LINK, "应答的账单摘要与文件不符", Act.MANGLE),
 )
 
 
@@ -94,7 +101,9 @@ class Identity(msgspec.Struct, frozen=True):
 
 class WechatPay:
     name = "wechat_pay"
+    code_prefix = "13"  # WeChat's payment codes begin with 10 to 15
     courier: notices.Courier  # hired when the platform opens: it needs to know how to speak
+    desk: bills.Desk  # opened with it: it needs to know how to write
 
     def __init__(self, folder: Path, now: Now) -> None:
         kept = folder / "keys"
@@ -120,8 +129,17 @@ class WechatPay:
             self.identity.platform_public_key_id: public_mode,
             self.certificate_serial: certified,
         }
-        self.store = Store(folder / "wechat_pay.sqlite", book.SCHEMA, people.SCHEMA, notices.SCHEMA, SCHEMA)
-        self.faults = FaultBoard(*FAULTS)
+        self.store = Store(
+            folder / "wechat_pay.sqlite",
+            book.SCHEMA,
+            people.SCHEMA,
+            notices.SCHEMA,
+            payment_codes.SCHEMA,
+            fees.SCHEMA,
+            bills.SCHEMA,
+            SCHEMA,
+        )
+        self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 
     def payer_ids(self, wanted: str | None) -> tuple[str, str]:
         """The openid of a new payer: the wanted one if it looks like one."""

@@ -1,23 +1,24 @@
 """Refunds: accepted at once, done a little later, told to the merchant when over."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from app.kernel.clock import LOCAL
-from simulators.book import balance_fen, move, wallet
+from simulators import fees
+from simulators.book import BANK, balance_fen, move, wallet
 from simulators.faults import Part
 from simulators.notices import is_deliverable
 from simulators.store import loaded, stored
 from simulators.wechat_pay.calls import Call, Reply, canonical, parse
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import (
-    Refusal,
     frequency_limited,
     invalid_request,
+    not_enough,
     param_error,
     resource_not_exists,
 )
@@ -28,7 +29,7 @@ REFUNDABLE_FOR = timedelta(days=365)
 PARTS_MAX = 50
 BETWEEN_REFUNDS = timedelta(minutes=1)
 TAKES = timedelta(seconds=1)
-NEVER = "9999-12-31T00:00:00.000000+00:00"
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 OUTCOMES = {
     "refund_abnormal": "ABNORMAL",
     "refund_closed": "CLOSED",
@@ -64,6 +65,8 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     due_at: str
     done_at: str | None
+    channel: str  # ORIGINAL, or OTHER_BANKCARD once the merchant has named another account
+    received_account: str
 
 
 def accept(platform: WechatPay, call: Call) -> Reply:
@@ -78,7 +81,20 @@ def accept(platform: WechatPay, call: Call) -> Reply:
                 raise invalid_request("订单金额或退款金额与之前请求不一致，请核实后再试")
             return Reply(200, described(platform, known))
         trade = _refundable(platform, asked, call.now)
-        refund = _record(platform, trade, asked, fingerprint, call)
+        outcome, due_at = spoilt_outcome(
+            platform, call, endpoint="refund", text=f"{asked.out_refund_no} {trade.out_trade_no}"
+        )
+        refund = _record(
+            platform,
+            trade,
+            call,
+            out_refund_no=asked.out_refund_no,
+            fen=asked.amount.refund,
+            notify_url=asked.notify_url or "",
+            asked=fingerprint,
+            outcome=outcome,
+            due_at=due_at,
+        )
     return Reply(200, described(platform, refund))
 
 
@@ -127,22 +143,52 @@ def finish(platform: WechatPay, refund: Refund, outcome: str, now: datetime) -> 
             now=stored(now),
             no=refund.out_refund_no,
         )
-        if won and outcome != "ABNORMAL":
-            back = platform.clearing if outcome == "CLOSED" else wallet(trade.payer)
+        if won and outcome == "SUCCESS":
             move(
                 platform.store,
-                kind=f"refund_{outcome.lower()}",
+                kind="refund_success",
                 reference=refund.out_refund_no,
                 at=now,
                 source=platform.in_transit,
-                target=back,
+                target=wallet(trade.payer) if refund.channel == "ORIGINAL" else BANK,
                 amount_fen=refund.amount_fen,
+            )
+        if won and outcome == "CLOSED":
+            fees.undo_refund(
+                platform.store,
+                merchant_id=platform.merchant_id,
+                reference=refund.out_refund_no,
+                at=now,
             )
         finished = find_refund(platform, refund.out_refund_no)
         assert finished is not None
         if won and refund.notify_url:
             _tell_end(platform, trade, finished, now)
     return finished
+
+
+def spoilt_outcome(platform: WechatPay, call: Call, *, endpoint: str, text: str) -> tuple[str, datetime]:
+    """How this refund will end, and when: well and soon, unless a fault says otherwise."""
+    spoilt = platform.faults.take(Part.COURSE, endpoint=endpoint, text=text)
+    outcome = OUTCOMES[spoilt[0].name] if spoilt else "SUCCESS"
+    return outcome, NEVER if outcome == "PROCESSING" else call.now + TAKES
+
+
+def give_all_back(platform: WechatPay, trade: Trade, call: Call) -> None:
+    """Reverse a payment: one refund of everything, at once, under the order's own number, untold."""
+    _check_balance(platform, trade, trade.amount_fen)
+    refund = _record(
+        platform,
+        trade,
+        call,
+        out_refund_no=trade.out_trade_no,
+        fen=trade.amount_fen,
+        notify_url="",
+        asked=call.body.decode(),
+        outcome="SUCCESS",
+        due_at=call.now,
+    )
+    finish(platform, refund, "SUCCESS", call.now)
 
 
 def described(platform: WechatPay, refund: Refund) -> dict[str, Any]:
@@ -153,8 +199,8 @@ def described(platform: WechatPay, refund: Refund) -> dict[str, Any]:
         "out_refund_no": refund.out_refund_no,
         "transaction_id": trade.transaction_id,
         "out_trade_no": trade.out_trade_no,
-        "channel": "ORIGINAL",
-        "user_received_account": "支付用户零钱",
+        "channel": refund.channel,
+        "user_received_account": refund.received_account,
         "create_time": local(refund.created_at),
         "status": refund.state,
         "funds_account": "AVAILABLE",
@@ -209,6 +255,8 @@ def _refundable(platform: WechatPay, asked: RefundRequest, now: datetime) -> Tra
     if row is None:
         raise resource_not_exists("订单号不存在，请确认")
     trade = Trade(**dict(row))
+    if trade.state == "REVOKED":
+        raise invalid_request("订单已撤销，不能退款")
     if trade.paid_at is None:
         raise invalid_request("订单未支付，不能退款")
     if loaded(trade.paid_at) + REFUNDABLE_FOR < now:
@@ -227,42 +275,49 @@ def _within_limits(platform: WechatPay, trade: Trade, refund_fen: int, now: date
         raise invalid_request("申请退款金额超过订单可退金额")
     if earlier and loaded(earlier[-1].created_at) + BETWEEN_REFUNDS > now:
         raise frequency_limited("同一笔订单的两次退款须间隔一分钟")
-    if balance_fen(platform.store, platform.clearing) < refund_fen:
-        raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后再试")
+    _check_balance(platform, trade, refund_fen)
 
 
-def _record(platform: WechatPay, trade: Trade, asked: RefundRequest, fingerprint: str, call: Call) -> Refund:
-    spoilt = platform.faults.take(
-        Part.COURSE, endpoint="refund", text=f"{asked.out_refund_no} {trade.out_trade_no}"
-    )
-    outcome = OUTCOMES[spoilt[0].name] if spoilt else "SUCCESS"
+def _check_balance(platform: WechatPay, trade: Trade, refund_fen: int) -> None:
+    fee_back_fen = fees.share_fen(platform.store, trade=trade.out_trade_no, refund_fen=refund_fen)
+    if balance_fen(platform.store, platform.clearing) < refund_fen - fee_back_fen:
+        raise not_enough("基本账户余额不足，请充值后再试")
+
+
+def _record(
+    platform: WechatPay,
+    trade: Trade,
+    call: Call,
+    *,
+    out_refund_no: str,
+    fen: int,
+    due_at: datetime,
+    **more: str,  # notify_url, asked, outcome
+) -> Refund:
     platform.store.run(
         """insert into refund (out_refund_no, refund_id, out_trade_no, amount_fen, notify_url,
                asked, signer, state, outcome, created_at, due_at)
            values (:no, :refund_id, :trade, :fen, :notify_url,
                :asked, :signer, 'PROCESSING', :outcome, :now, :due_at)""",
-        no=asked.out_refund_no,
+        no=out_refund_no,
         refund_id=_refund_number(call.now),
         trade=trade.out_trade_no,
-        fen=asked.amount.refund,
-        notify_url=asked.notify_url or "",
-        asked=fingerprint,
+        fen=fen,
         signer=call.signer,
-        outcome=outcome,
         now=stored(call.now),
-        due_at=NEVER if outcome == "PROCESSING" else stored(call.now + TAKES),
+        due_at=stored(due_at),
+        **more,
     )
     platform.store.run("update trade set state = 'REFUND' where out_trade_no = :no", no=trade.out_trade_no)
-    move(
+    fees.begin_refund(
         platform.store,
-        kind="refund_accepted",
-        reference=asked.out_refund_no,
+        merchant_id=platform.merchant_id,
+        trade=trade.out_trade_no,
+        reference=out_refund_no,
+        refund_fen=fen,
         at=call.now,
-        source=platform.clearing,
-        target=platform.in_transit,
-        amount_fen=asked.amount.refund,
     )
-    refund = find_refund(platform, asked.out_refund_no)
+    refund = find_refund(platform, out_refund_no)
     assert refund is not None
     return refund
 

@@ -47,6 +47,15 @@ def out_trade_no_used() -> Refusal:
     return Refusal(403, "OUT_TRADE_NO_USED", "请求重入时参数不一致，请核实后更换商户订单号")
 
 
+def not_enough(message: str) -> Refusal:
+    return Refusal(403, "NOT_ENOUGH", message)
+
+
+def user_paying() -> Refusal:
+    """Not a refusal but no success either: the merchant asks again later."""
+    return Refusal(202, "USERPAYING", "用户支付中，需要输入密码")
+
+
 def resource_not_exists(message: str) -> Refusal:
     return Refusal(404, "RESOURCE_NOT_EXISTS", message)
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,8 +12,17 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.kernel.clock import wall
 from simulators import keys
-from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
-from simulators.wechat_pay import certificates, mini_program, refunds, trades
+from simulators.faults import Act, Armed, Fault, Moment, Part, Struck, bad_gateway, strike
+from simulators.wechat_pay import (
+    abnormal_refunds,
+    bills,
+    certificates,
+    charging,
+    closing,
+    mini_program,
+    refunds,
+    trades,
+)
 from simulators.wechat_pay.calls import Call, Reply
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import Refusal, frequency_limited, system_error
@@ -33,12 +42,23 @@ REFUNDS = "/v3/refund/domestic/refunds"
 ENDPOINTS: tuple[tuple[HttpMethod, str, str, Endpoint], ...] = (
     (POST, f"{PAY}/jsapi", "jsapi", trades.place_jsapi),
     (POST, f"{PAY}/native", "native", trades.place_native),
+    (POST, f"{PAY}/codepay", "codepay", charging.charge),
+    (POST, f"{PAY}/out-trade-no/{{out_trade_no:str}}/reverse", "reverse", charging.reverse),
     (GET, f"{PAY}/out-trade-no/{{out_trade_no:str}}", "query", trades.query_by_out_trade_no),
     (GET, f"{PAY}/id/{{transaction_id:str}}", "query", trades.query_by_transaction),
-    (POST, f"{PAY}/out-trade-no/{{out_trade_no:str}}/close", "close", trades.close),
+    (POST, f"{PAY}/out-trade-no/{{out_trade_no:str}}/close", "close", closing.close),
     (POST, REFUNDS, "refund", refunds.accept),
     (GET, f"{REFUNDS}/{{out_refund_no:str}}", "refund_query", refunds.query),
+    (
+        POST,
+        f"{REFUNDS}/{{refund_id:str}}/apply-abnormal-refund",
+        "abnormal_refund",
+        abnormal_refunds.apply,
+    ),
     (GET, "/v3/certificates", "certificates", certificates.download),
+    (GET, "/v3/bill/tradebill", "tradebill", bills.trade_bill),
+    (GET, "/v3/bill/fundflowbill", "fundflowbill", bills.fund_flow_bill),
+    (GET, bills.DOWNLOAD, "billdownload", bills.download),
 )
 MINI_PROGRAM: tuple[tuple[HttpMethod, str, str, mini_program.Answer], ...] = (
     (GET, "/sns/jscode2session", "jscode2session", mini_program.code_to_session),
@@ -81,7 +101,7 @@ def _handler(verb: HttpMethod, path: str, name: str, act: Endpoint) -> HTTPRoute
             _refuse_for(fault)
         except Refusal as refusal:
             reply = Reply(refusal.status, refusal.as_json())
-        return _signed(platform, reply, serial, fault)
+        return _signed(platform, reply, serial, fault, at=wall() + _skew(taken))
 
     return HTTPRouteHandler(path, http_method=verb, name=f"{name} {path}")(answer)
 
@@ -100,8 +120,10 @@ async def _checked(platform: WechatPay, request: Request[Any, Any, State], body:
         path=request.path_params,
         query=request.query_params,
         signer=serial,
+        named_key=request.headers.get("wechatpay-serial", ""),
         client=request.headers.get("user-agent", ""),
         now=await platform.now(),
+        base_url=str(request.base_url).rstrip("/"),
     )
 
 
@@ -112,10 +134,22 @@ def _refuse_for(fault: Fault | None) -> None:
         raise frequency_limited("请求过于频繁，请稍后重试")
 
 
-def _signed(platform: WechatPay, reply: Reply, serial: str, fault: Fault | None) -> Response[bytes]:
+def _skew(taken: tuple[Fault, Armed] | None) -> timedelta:
+    """How far the platform's clock is off when it stamps this reply."""
+    if taken is None:
+        return timedelta(0)
+    fault, armed = taken
+    by = {"stale_reply": -STALE_BY_S, "clock_ahead": armed.seconds, "clock_behind": -armed.seconds}
+    return timedelta(seconds=by.get(fault.name, 0))
+
+
+def _signed(
+    platform: WechatPay, reply: Reply, serial: str, fault: Fault | None, *, at: datetime
+) -> Response[bytes]:
     name = fault.name if fault is not None else ""
+    if reply.raw is not None:
+        return Response(reply.raw, status_code=reply.status, media_type="text/plain")
     body = b"" if reply.content is None else msgspec.json.encode(reply.content)
-    at = wall() - timedelta(seconds=STALE_BY_S) if name == "stale_reply" else wall()
     key = keys.stranger() if name == "forged_reply" else platform.signers[serial]
     headers = {} if name == "unsigned_reply" else signature_headers(serial, key, body, at)
     code = REQUEST_ID_CODES.get((reply.content or {}).get("code", ""), 0)

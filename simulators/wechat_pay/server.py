@@ -6,14 +6,16 @@ from pathlib import Path
 from simulators.clock import Now
 from simulators.running import Business
 from simulators.wechat_pay import control, refunds, routes, trades
+from simulators.wechat_pay.bills import open_desk
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.telling import hire_courier
 
 
 def opened(folder: Path, now: Now) -> WechatPay:
-    """The platform with its book, keys and courier, not yet serving."""
+    """The platform with its book, keys, courier and bill desk, not yet serving."""
     platform = WechatPay(folder, now)
     platform.courier = hire_courier(platform)
+    platform.desk = open_desk(platform)
     return platform
 
 
@@ -23,6 +25,7 @@ def opens(folder: Path, now: Now) -> Business:
     def tick(now: datetime) -> None:
         trades.lapse(platform, now)
         refunds.finish_due(platform, now)
+        platform.desk.close_due(now)
 
     return Business(
         platform=platform,

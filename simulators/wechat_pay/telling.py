@@ -10,10 +10,10 @@ import msgspec
 
 from app.kernel.clock import wall
 from simulators import keys
-from simulators.faults import Fault
+from simulators.faults import NOTICE_SKEW, Fault
 from simulators.notices import Courier, Envelope, Manners, Notice
 from simulators.wechat_pay.platform import WechatPay
-from simulators.wechat_pay.signing import STALE_BY_S, encrypt, signature_headers
+from simulators.wechat_pay.signing import encrypt, signature_headers
 from simulators.wechat_pay.trades import local
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -78,7 +78,7 @@ def compose(platform: WechatPay, notice: Notice, fault: Fault | None, _now: date
         "resource": {"original_type": original_type, **sealed},
     }
     body = msgspec.json.encode(message)
-    at = wall() - timedelta(seconds=STALE_BY_S) if name == "stale" else wall()
+    at = wall() + NOTICE_SKEW.get(name, timedelta(0))
     key = keys.stranger() if name in ("forge", "unknown_key") else platform.signers[notice.signer]
     serial = FOREIGN_SERIAL if name == "unknown_key" else notice.signer
     headers = signature_headers(serial, key, body, at)

@@ -24,6 +24,7 @@ from simulators.wechat_pay.refusals import (
 
 LAPSES_AFTER = timedelta(days=7)
 PREPAY_LIFE = timedelta(hours=2)
+BY_CODE = "MICROPAY"  # the trade type of a payment code
 
 Openid = Annotated[str, Meta(pattern=r"^o[0-9A-Za-z_\-]{27}\Z")]
 OutTradeNo = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_\-|*]{6,32}\Z")]
@@ -38,24 +39,30 @@ class WhoPays(msgspec.Struct, frozen=True):
     openid: Openid
 
 
-class OrderRequest(msgspec.Struct, frozen=True):
+class AnyOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What every kind of order has; optional fields the book has no use for pass unread."""
 
     appid: Annotated[str, Meta(min_length=1, max_length=32)]
     mchid: Annotated[str, Meta(min_length=1, max_length=32)]
     description: Annotated[str, Meta(min_length=1, max_length=127)]
     out_trade_no: OutTradeNo
-    notify_url: Annotated[str, Meta(min_length=1, max_length=255)]
     amount: Amount
-    time_expire: Annotated[str, Meta(max_length=64)] | None = None
     attach: Annotated[str, Meta(max_length=128)] | None = None
+
+
+class OrderRequest(AnyOrder, frozen=True, kw_only=True):
+    """An order the payer opens on the phone, and whose payment is told."""
+
+    notify_url: Annotated[str, Meta(min_length=1, max_length=255)]
+    time_expire: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class JsapiRequest(OrderRequest, frozen=True, kw_only=True):
     payer: WhoPays
 
 
-class CloseRequest(msgspec.Struct, frozen=True):
+class ReverseRequest(msgspec.Struct, frozen=True):
+    appid: str
     mchid: str
 
 
@@ -93,7 +100,7 @@ def place_native(platform: WechatPay, call: Call) -> Reply:
 
 
 def query_by_out_trade_no(platform: WechatPay, call: Call) -> Reply:
-    _same_merchant(platform, call.query.get("mchid", ""))
+    same_merchant(platform, call.query.get("mchid", ""))
     lapse(platform, call.now)
     trade = find(platform, call.path["out_trade_no"])
     if trade is None:
@@ -102,26 +109,11 @@ def query_by_out_trade_no(platform: WechatPay, call: Call) -> Reply:
 
 
 def query_by_transaction(platform: WechatPay, call: Call) -> Reply:
-    _same_merchant(platform, call.query.get("mchid", ""))
+    same_merchant(platform, call.query.get("mchid", ""))
     row = platform.store.row("select * from trade where transaction_id = :id", id=call.path["transaction_id"])
     if row is None:
         raise order_not_exist()
     return Reply(200, described(platform, Trade(**dict(row))))
-
-
-def close(platform: WechatPay, call: Call) -> Reply:
-    """Closing again is fine; closing what is paid is not."""
-    _same_merchant(platform, parse(call.body, CloseRequest).mchid)
-    trade = find(platform, call.path["out_trade_no"])
-    if trade is None:
-        raise order_not_exist()
-    if trade.state in ("SUCCESS", "REFUND"):
-        raise order_paid()
-    platform.store.run(
-        "update trade set state = 'CLOSED' where out_trade_no = :no and state = 'NOTPAY'",
-        no=trade.out_trade_no,
-    )
-    return Reply(204)
 
 
 def find(platform: WechatPay, out_trade_no: str) -> Trade | None:
@@ -130,9 +122,10 @@ def find(platform: WechatPay, out_trade_no: str) -> Trade | None:
 
 
 def lapse(platform: WechatPay, now: datetime) -> int:
-    """Close what was not paid in time; say how many."""
+    """Close what was not paid in time, and fail what was not confirmed in time; say how many."""
     return platform.store.run(
-        "update trade set state = 'CLOSED' where state = 'NOTPAY' and expires_at <= :now",
+        """update trade set state = case state when 'NOTPAY' then 'CLOSED' else 'PAYERROR' end
+           where state in ('NOTPAY', 'USERPAYING') and expires_at <= :now""",
         now=stored(now),
     )
 
@@ -169,39 +162,89 @@ def local(text: str) -> str:
     return loaded(text).astimezone(LOCAL).isoformat(timespec="seconds")
 
 
-STATES = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "REFUND": "转入退款", "CLOSED": "已关闭"}
+def check_merchant(platform: WechatPay, asked: AnyOrder | ReverseRequest) -> None:
+    """Refuse a merchant number that did not sign, and an application not bound to it."""
+    same_merchant(platform, asked.mchid)
+    if asked.appid != platform.identity.appid:
+        raise Refusal(400, "APPID_MCHID_NOT_MATCH", "商户号mchid与appid不匹配，请检查绑定关系")
+
+
+def same_merchant(platform: WechatPay, mchid: str) -> None:
+    if mchid != platform.identity.mchid:
+        raise sign_error("Http头Authorization中的mchid与请求中的mchid不匹配，请检查", field="mchid")
+
+
+def insert(
+    platform: WechatPay,
+    call: Call,
+    asked: AnyOrder,
+    *,
+    trade_type: str,
+    openid: str,
+    notify_url: str,
+    fingerprint: str,
+    state: str,
+    expires_at: datetime,
+) -> None:
+    """Write down a new order."""
+    platform.store.run(
+        """insert into trade (out_trade_no, trade_type, openid, description, attach, notify_url,
+               amount_fen, asked, signer, state, created_at, expires_at, prepay_at)
+           values (:no, :trade_type, :openid, :description, :attach, :notify_url,
+               :fen, :asked, :signer, :state, :now, :expires_at, :now)""",
+        no=asked.out_trade_no,
+        trade_type=trade_type,
+        openid=openid,
+        description=asked.description,
+        attach=asked.attach,
+        notify_url=notify_url,
+        fen=asked.amount.total,
+        asked=fingerprint,
+        signer=call.signer,
+        state=state,
+        now=stored(call.now),
+        expires_at=stored(expires_at),
+    )
+
+
+STATES = {
+    "NOTPAY": "订单未支付",
+    "SUCCESS": "支付成功",
+    "REFUND": "转入退款",
+    "CLOSED": "已关闭",
+    "USERPAYING": "用户支付中，需要输入密码",
+    "PAYERROR": "支付失败，请重新下单支付",
+    "REVOKED": "已撤销",
+}
 
 
 def _place(platform: WechatPay, call: Call, asked: OrderRequest, *, trade_type: str, openid: str) -> Trade:
-    expires_at = _checked(platform, asked, call.now)
+    check_merchant(platform, asked)
+    expires_at = _checked(asked, call.now)
     lapse(platform, call.now)
     fingerprint = canonical(call.body, trade_type=trade_type)
     with platform.store.transaction():
         known = find(platform, asked.out_trade_no)
         if known is not None:
             return _placed_again(platform, known, fingerprint, call.now)
-        platform.store.run(
-            """insert into trade (out_trade_no, trade_type, openid, description, attach, notify_url,
-                   amount_fen, asked, signer, state, created_at, expires_at, prepay_at)
-               values (:no, :trade_type, :openid, :description, :attach, :notify_url,
-                   :fen, :asked, :signer, 'NOTPAY', :now, :expires_at, :now)""",
-            no=asked.out_trade_no,
+        insert(
+            platform,
+            call,
+            asked,
             trade_type=trade_type,
             openid=openid,
-            description=asked.description,
-            attach=asked.attach,
             notify_url=asked.notify_url,
-            fen=asked.amount.total,
-            asked=fingerprint,
-            signer=call.signer,
-            now=stored(call.now),
-            expires_at=stored(expires_at),
+            fingerprint=fingerprint,
+            state="NOTPAY",
+            expires_at=expires_at,
         )
         return _offer(platform, asked.out_trade_no, trade_type, call.now)
 
 
 def _placed_again(platform: WechatPay, known: Trade, fingerprint: str, now: datetime) -> Trade:
     """The same number again: the same order if nothing differs, a refusal otherwise."""
+    if known.trade_type == BY_CODE:
+        raise out_trade_no_used()
     if known.state == "CLOSED":
         raise order_closed()
     if known.state != "NOTPAY":
@@ -231,11 +274,8 @@ def _offer(platform: WechatPay, out_trade_no: str, trade_type: str, now: datetim
     return trade
 
 
-def _checked(platform: WechatPay, asked: OrderRequest, now: datetime) -> datetime:
+def _checked(asked: OrderRequest, now: datetime) -> datetime:
     """Refuse what the platform refuses; say when the order will lapse."""
-    _same_merchant(platform, asked.mchid)
-    if asked.appid != platform.identity.appid:
-        raise Refusal(400, "APPID_MCHID_NOT_MATCH", "商户号mchid与appid不匹配，请检查绑定关系")
     if not is_deliverable(asked.notify_url):
         raise param_error("/notify_url", "须为不带参数的公网https地址", value=asked.notify_url)
     if asked.time_expire is None:
@@ -249,8 +289,3 @@ def _checked(platform: WechatPay, asked: OrderRequest, now: datetime) -> datetim
     if expires_at <= now:
         raise param_error("/time_expire", "须晚于当前时间", value=asked.time_expire)
     return min(expires_at, now + LAPSES_AFTER)
-
-
-def _same_merchant(platform: WechatPay, mchid: str) -> None:
-    if mchid != platform.identity.mchid:
-        raise sign_error("Http头Authorization中的mchid与请求中的mchid不匹配，请检查", field="mchid")

@@ -122,6 +122,7 @@ def test_a_notice_is_tried_until_exactly_success(
     assert again["state"] == "delivered"
 
 
+@pytest.mark.sees(ALI)
 @pytest.mark.parametrize("fault", ["tamper", "forge", "unknown_key"])
 def test_a_spoilt_notice_is_not_believed(
     simulators: Simulators, client: Client, merchant: Merchant, fault: str
@@ -133,6 +134,7 @@ def test_a_spoilt_notice_is_not_believed(
         client.notice(merchant.wait(1)[0])
 
 
+@pytest.mark.sees(ALI, "stale")
 def test_a_stale_notice_is_well_signed_but_old(
     simulators: Simulators, client: Client, merchant: Merchant
 ) -> None:
@@ -143,6 +145,7 @@ def test_a_stale_notice_is_well_signed_but_old(
     assert told["notify_time"] < told["gmt_payment"]
 
 
+@pytest.mark.sees(ALI)
 @pytest.mark.parametrize("fault", ["forged_reply", "tampered_reply"])
 def test_a_spoilt_reply_is_not_believed(simulators: Simulators, client: Client, fault: str) -> None:
     simulators.control(ALI, "POST", "/faults", name=fault)
@@ -151,11 +154,13 @@ def test_a_spoilt_reply_is_not_believed(simulators: Simulators, client: Client, 
     assert query(client, "any")["sub_code"] == "ACQ.TRADE_NOT_EXIST"
 
 
+@pytest.mark.sees(ALI, "unsigned_reply")
 def test_an_unsigned_reply_has_no_signature(simulators: Simulators, client: Client) -> None:
     simulators.control(ALI, "POST", "/faults", name="unsigned_reply")
     assert "sign" not in client.post("alipay.trade.query", {"out_trade_no": "any"}).json()
 
 
+@pytest.mark.sees(ALI)
 @pytest.mark.parametrize(
     ("fault", "happened"),
     [

@@ -19,7 +19,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from simulators import book, people
+from simulators import book, payment_codes, people
+from simulators.alipay import charging as alipay_charging
 from simulators.alipay import gateway as alipay_gateway
 from simulators.alipay import paying as alipay_paying
 from simulators.alipay import refunds as alipay_refunds
@@ -29,7 +30,7 @@ from simulators.alipay.platform import Alipay
 from simulators.alipay.refusals import Refusal as AlipayRefusal
 from simulators.people import Payer, PhoneRefusal
 from simulators.store import Store
-from simulators.wechat_pay import paying, refunds, server, trades
+from simulators.wechat_pay import charging, closing, paying, refunds, server, trades
 from simulators.wechat_pay.calls import Call
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import Refusal
@@ -43,7 +44,10 @@ URL = "https://hospital.example/notify"
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LEGAL = {
     "NOTPAY": {"NOTPAY", "SUCCESS", "REFUND", "CLOSED"},
-    "SUCCESS": {"SUCCESS", "REFUND"},
+    "SUCCESS": {"SUCCESS", "REFUND", "REVOKED"},
+    "USERPAYING": {"USERPAYING", "SUCCESS", "REFUND", "PAYERROR", "REVOKED"},
+    "PAYERROR": {"PAYERROR", "REVOKED"},
+    "REVOKED": {"REVOKED"},
     "REFUND": {"REFUND"},
     "CLOSED": {"CLOSED"},
     "WAIT_BUYER_PAY": {"WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED"},
@@ -61,6 +65,7 @@ class Moves(RuleBasedStateMachine):
     """What both machines share: time, payers, and what must hold after every step."""
 
     keys_folder: Path
+    code_prefix: str
     store: Store
     merchant_id: str
 
@@ -76,6 +81,11 @@ class Moves(RuleBasedStateMachine):
             people.open_wallet(
                 self.store, payer_id=payer_id, second_id=payer_id, opening_fen=1000, at=self.now
             )
+
+    def code_of(self, payer_id: str) -> str:
+        """A fresh payment code on this payer's phone."""
+        payer = self.payer(payer_id)
+        return payment_codes.issue(self.store, payer, prefix=self.code_prefix, now=self.now)
 
     def payer(self, payer_id: str) -> Payer:
         found = people.find_payer(self.store, payer_id)
@@ -119,6 +129,7 @@ class WechatPayMoves(Moves):
         super().__init__()
         self.platform: WechatPay = server.opened(self.folder, no_clock)
         self.store, self.merchant_id = self.platform.store, self.platform.merchant_id
+        self.code_prefix = self.platform.code_prefix
         self.open_wallets(*OPENIDS)
 
     def call(self, content: object = None, **path: str) -> Call:
@@ -128,10 +139,8 @@ class WechatPayMoves(Moves):
 
     @rule(no=NUMBERS, fen=AMOUNTS)
     def order(self, no: str, fen: int) -> None:
-        identity = self.platform.identity
         asked = {
-            "appid": identity.appid,
-            "mchid": identity.mchid,
+            **self.signed_by(),
             "description": "挂号",
             "out_trade_no": no,
             "notify_url": URL,
@@ -166,7 +175,7 @@ class WechatPayMoves(Moves):
     @rule(no=NUMBERS)
     def close(self, no: str) -> None:
         asked = {"mchid": self.platform.identity.mchid}
-        attempt(lambda: trades.close(self.platform, self.call(asked, out_trade_no=no)))
+        attempt(lambda: closing.close(self.platform, self.call(asked, out_trade_no=no)))
 
     @rule(no=NUMBERS, back=REFUND_NUMBERS, fen=AMOUNTS)
     def refund(self, no: str, back: str, fen: int) -> None:
@@ -183,7 +192,39 @@ class WechatPayMoves(Moves):
         }
         attempt(lambda: refunds.accept(self.platform, self.call(asked)))
 
-    @rule(name=st.sampled_from(["refund_abnormal", "refund_closed", "refund_stuck", "withhold"]))
+    @rule(no=NUMBERS, fen=AMOUNTS, openid=st.sampled_from(OPENIDS))
+    def scan(self, no: str, fen: int, openid: str) -> None:
+        asked = {
+            **self.signed_by(),
+            "description": "挂号",
+            "out_trade_no": no,
+            "amount": {"total": fen},
+            "payer": {"auth_code": self.code_of(openid)},
+            "scene_info": {"store_info": {"out_id": "window"}},
+        }
+        attempt(lambda: charging.charge(self.platform, self.call(asked)))
+
+    @rule(
+        no=NUMBERS, openid=st.sampled_from(OPENIDS), act=st.sampled_from([charging.confirm, charging.refuse])
+    )
+    def answer(self, no: str, openid: str, act: Callable[..., object]) -> None:
+        attempt(lambda: act(self.platform, self.payer(openid), no, self.now))
+
+    @rule(no=NUMBERS)
+    def reverse(self, no: str) -> None:
+        attempt(lambda: charging.reverse(self.platform, self.call(self.signed_by(), out_trade_no=no)))
+
+    def signed_by(self) -> dict[str, str]:
+        return {"appid": self.platform.identity.appid, "mchid": self.platform.identity.mchid}
+
+    @rule(
+        name=st.sampled_from(
+            [
+                *("refund_abnormal", "refund_closed", "refund_stuck", "withhold"),
+                *("codepay_userpaying", "paid_during_close", "cancel_retry"),
+            ]
+        )
+    )
     def arm(self, name: str) -> None:
         self.platform.faults.arm(name, endpoint="", reference="", times=1, seconds=1)
 
@@ -214,6 +255,7 @@ class AlipayMoves(Moves):
         super().__init__()
         self.platform: Alipay = alipay.opened(self.folder, no_clock)
         self.store, self.merchant_id = self.platform.store, self.platform.merchant_id
+        self.code_prefix = self.platform.code_prefix
         self.open_wallets(*USER_IDS)
         self.codes: dict[str, str] = {}
 
@@ -266,6 +308,20 @@ class AlipayMoves(Moves):
         for number in back:
             self.now += timedelta(seconds=3)
             self.refund(no, number, fen)
+
+    @rule(no=NUMBERS, fen=AMOUNTS, user_id=st.sampled_from(USER_IDS))
+    def scan(self, no: str, fen: int, user_id: str) -> None:
+        code, yuan = self.code_of(user_id), f"{fen / 100:.2f}"
+        asked = {"out_trade_no": no, "auth_code": code, "total_amount": yuan, "subject": "挂号"}
+        attempt(lambda: self.call("pay", **asked))
+
+    @rule(no=NUMBERS, user_id=st.sampled_from(USER_IDS))
+    def confirm(self, no: str, user_id: str) -> None:
+        attempt(lambda: alipay_charging.confirm(self.platform, self.payer(user_id), no, self.now))
+
+    @rule(name=st.sampled_from(["codepay_userpaying", "paid_during_close", "cancel_retry", "fund_change_n"]))
+    def arm(self, name: str) -> None:
+        self.platform.faults.arm(name, endpoint="", reference="", times=1, seconds=1)
 
     @rule(no=NUMBERS, method=st.sampled_from(["close", "cancel", "query"]))
     def end(self, no: str, method: str) -> None:

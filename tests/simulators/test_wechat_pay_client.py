@@ -174,7 +174,6 @@ def test_refunds_are_accepted_then_done_and_told(
 
 
 async def test_the_async_client_agrees(simulators: Simulators, tmp_path: Path) -> None:
-    pytest.importorskip("aiofiles", reason="wechatpayv3's async half needs its [async] extra")
     sync = client_of(simulators, tmp_path)
     client = wechatpayv3.async_.AsyncWeChatPay(
         **settings_of(simulators, wechatpay_type=wechatpayv3.async_.WeChatPayType.NATIVE)
@@ -216,6 +215,7 @@ def test_a_client_with_a_wrong_secret_cannot_read_notices(
     assert client_of(simulators, tmp_path, apiv3_key="x" * 32).callback(told.headers, told.body) is None
 
 
+@pytest.mark.sees(WX)
 @pytest.mark.parametrize("fault", ["tamper", "forge", "signtest", "wrong_secret", "unknown_key"])
 def test_a_spoilt_notice_is_not_believed_and_comes_again(
     simulators: Simulators, merchant: Merchant, tmp_path: Path, fault: str
@@ -242,6 +242,7 @@ def believed(client: Any, headers: dict[str, str], body: bytes) -> bool:
         return False
 
 
+@pytest.mark.sees(WX)
 @pytest.mark.parametrize("fault", ["forged_reply", "unsigned_reply", "tampered_reply"])
 def test_a_spoilt_reply_is_not_believed(simulators: Simulators, tmp_path: Path, fault: str) -> None:
     client = client_of(simulators, tmp_path)
@@ -253,6 +254,7 @@ def test_a_spoilt_reply_is_not_believed(simulators: Simulators, tmp_path: Path, 
     assert client.query(out_trade_no=number)[0] == 200
 
 
+@pytest.mark.sees(WX, "lose_reply", "lose_request")
 def test_a_lost_reply_leaves_an_order_and_a_lost_request_does_not(
     simulators: Simulators, tmp_path: Path
 ) -> None:
@@ -270,6 +272,7 @@ def test_a_lost_reply_leaves_an_order_and_a_lost_request_does_not(
         assert client.query(out_trade_no=f"order-{fault}")[0] == found
 
 
+@pytest.mark.sees(WX)
 @pytest.mark.parametrize(
     ("fault", "status", "happened"),
     [
@@ -295,6 +298,7 @@ def test_an_error_may_hide_an_order(
     assert (client.query(out_trade_no=number)[0] == 200) is happened
 
 
+@pytest.mark.sees(WX)
 @pytest.mark.parametrize(("fault", "found"), [("delay_before", 404), ("delay_after", 200)])
 def test_a_client_that_cannot_wait_may_have_ordered(
     simulators: Simulators, tmp_path: Path, fault: str, found: int

@@ -32,6 +32,7 @@ def test_refunds_never_exceed_what_was_paid(simulators: Simulators, raw: Raw) ->
     assert refund(raw, order, 1).json()["code"] == "INVALID_REQUEST"
 
 
+@pytest.mark.sees(WX)
 @pytest.mark.parametrize(("fault", "status"), [("refund_abnormal", "ABNORMAL"), ("refund_closed", "CLOSED")])
 def test_a_refund_can_end_badly(
     simulators: Simulators, raw: Raw, merchant: Merchant, fault: str, status: str
@@ -65,6 +66,7 @@ def test_a_refund_ends_once(simulators: Simulators, raw: Raw) -> None:
     assert kinds == {"refund_accepted", "refund_success"}
 
 
+@pytest.mark.sees(WX, "refund_stuck")
 def test_a_stuck_refund_waits_for_the_control_api(simulators: Simulators, raw: Raw) -> None:
     order, no = paid(simulators, raw), number()
     simulators.control(WX, "POST", "/faults", name="refund_stuck", reference=no)
@@ -95,43 +97,7 @@ def test_a_notice_is_tried_fifteen_times_more_then_given_up(
     assert len({json.loads(r.body)["id"] for r in merchant.received}) == 1
 
 
-def test_a_withheld_notice_goes_when_released(simulators: Simulators, raw: Raw, merchant: Merchant) -> None:
-    no = number()
-    simulators.control(WX, "POST", "/faults", name="withhold", reference=no)
-    paid(simulators, raw, out_trade_no=no)
-    notice = simulators.control(WX, "GET", f"/notices?reference={no}")["items"][0]
-    assert (notice["state"], merchant.received) == ("withheld", [])
-    assert simulators.control(WX, "POST", "/notices/release")["due"] == 1
-    merchant.wait(1)
-
-
-def test_a_notice_can_be_lost_doubled_or_denied_its_ack(
-    simulators: Simulators, raw: Raw, merchant: Merchant
-) -> None:
-    no = number()
-    for fault in ("lose", "ignore_ack", "duplicate"):
-        simulators.control(WX, "POST", "/faults", name=fault, reference=no)
-    paid(simulators, raw, out_trade_no=no)
-    path = f"/notices?reference={no}"
-    while not simulators.control(WX, "GET", path)["items"][0]["attempts"]:
-        time.sleep(0.02)
-    assert merchant.received == []
-    simulators.control(WX, "POST", "/notices/hurry")
-    merchant.wait(1)
-    while simulators.control(WX, "GET", path)["items"][0]["attempts"] < 2:
-        time.sleep(0.02)
-    simulators.control(WX, "POST", "/notices/hurry")
-    merchant.wait(3)
-    while simulators.control(WX, "GET", path)["items"][0]["state"] == "pending":
-        time.sleep(0.02)
-    notice = simulators.control(WX, "GET", path)["items"][0]
-    faults = [d["fault"] for d in notice["deliveries"]]
-    assert faults == ["lose", "ignore_ack", "duplicate"]
-    again = simulators.control(WX, "POST", f"/notices/{notice['id']}/deliver")
-    assert len(again["deliveries"]) == 4
-    assert len(merchant.received) == 4
-
-
+@pytest.mark.sees(WX)
 @pytest.mark.parametrize("fault", ["stale", "stale_reply"])
 def test_a_stale_message_is_well_signed_but_old(
     simulators: Simulators, raw: Raw, merchant: Merchant, fault: str
