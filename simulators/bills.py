@@ -1,5 +1,6 @@
 """Daily bills: made when the day is over, kept as they were made, handed out by links that expire."""
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -36,6 +37,7 @@ create table if not exists bill_link (
 ) strict;
 """
 
+DAY = re.compile(r"2\d{3}-\d{2}-\d{2}\Z", re.ASCII)  # no bill is of another millennium
 LINK_LIFE = timedelta(seconds=30)  # both platforms' texts; business time, like every deadline here
 
 
@@ -209,6 +211,13 @@ class Desk:
         )
         assert row is not None
         return row["times"], row["fen"]
+
+
+def read_day(text: str) -> date:
+    """A day as both platforms write it, 2026-11-23; raises ValueError."""
+    if DAY.match(text) is None:
+        raise ValueError(text)
+    return date.fromisoformat(text)
 
 
 def midnight(day: date) -> datetime:

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from simulators import fees
-from simulators.bills import Desk
+from simulators.bills import Desk, read_day
 from simulators.clock import Now
 from simulators.people import PhoneRefusal
 
@@ -58,7 +58,7 @@ CONTROL: tuple[HTTPRouteHandler, ...] = (close_day, show_day, show_fee_rate, set
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return read_day(text)
     except ValueError as error:
         raise PhoneRefusal(400, "DATE_INVALID", "日期须形如 2026-11-23") from error
 

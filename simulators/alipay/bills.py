@@ -13,14 +13,14 @@ from simulators.alipay.calls import Call
 from simulators.alipay.platform import Alipay
 from simulators.alipay.refusals import Refusal, business
 from simulators.bill_lines import Line
-from simulators.bills import LINK_LIFE, Desk, NotYet, Period, midnight
+from simulators.bills import LINK_LIFE, Desk, NotYet, Period, midnight, read_day
 from simulators.faults import Part
 from simulators.store import stored
 
 OPENS_AFTER = timedelta(hours=10)
 MONTH_OPENS_AFTER = timedelta(days=2, hours=10)  # on the third of the next month
 FIRST_MONTH = "2016-01"
-DATE = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?\Z")
+MONTH = re.compile(r"\d{4}-\d{2}\Z")
 METHOD = "alipay.data.dataservice.bill.downloadurl.query"
 DOWNLOAD = "/downloadBillFile.resource"
 
@@ -81,21 +81,21 @@ def _address(platform: Alipay, period: Period, kind: str, token: str) -> str:
 
 def _period(platform: Alipay, text: str, today: date) -> Period:
     """A day or month that is over, since 2016; today once it was closed by hand."""
-    found = DATE.match(text)
-    if found is None or text < FIRST_MONTH:
-        raise _invalid()
+    is_month = MONTH.match(text) is not None
     try:
-        first = date(int(found[1]), int(found[2]), int(found[3] or 1))
+        first = read_day(f"{text}-01" if is_month else text)
     except ValueError as error:
         raise _invalid() from error
-    if found[3] is None:
-        end = (first + timedelta(days=31)).replace(day=1)
-        period = Period(text, midnight(first), midnight(end), midnight(end) + MONTH_OPENS_AFTER)
-    else:
-        period = platform.desk.day(first)
-    if period.end > midnight(today) and platform.desk.made_at(period) is None:
+    period = _month(text, first) if is_month else platform.desk.day(first)
+    is_over = period.end <= midnight(today) or platform.desk.made_at(period) is not None
+    if text < FIRST_MONTH or not is_over:
         raise _invalid()
     return period
+
+
+def _month(name: str, first: date) -> Period:
+    end = midnight((first + timedelta(days=31)).replace(day=1))
+    return Period(name, midnight(first), end, end + MONTH_OPENS_AFTER)
 
 
 def _invalid() -> Refusal:

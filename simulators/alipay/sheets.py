@@ -34,6 +34,7 @@ FUNDS = (
 )
 FUND_SUMS = "类型,收入笔数,收入金额（+元）,支出笔数,支出金额（-元）,总金额（元）"
 BUSINESS = {"payment": "在线支付", "fee": "收费", "refund_accepted": "交易退款"}
+OTHER_BUSINESS = "其它"  # whatever else moves the merchant's money
 BARE = str.maketrans({",": " ", "\t": " ", "\r": " ", "\n": " "})  # no published rule for these: no quoting
 
 
@@ -165,35 +166,36 @@ def _fund_rows(platform: Alipay, period: Period, moves: Sequence[Move]) -> list[
     rows: list[str] = []
     for move in moves:
         balance_fen += move.amount_fen
-        trade = platform.store.row(
-            "select * from trade where out_trade_no = :no", no=move.reference.partition("/")[0]
-        )
-        assert trade is not None, f"{move.kind} of nothing: {move.reference}"
-        cells = [
-            f"{local(move.at)[:10].replace('-', '')}{move.seq:012d}\t",
-            f"{trade['trade_no']}\t",
-            f"{trade['out_trade_no']}\t",
-            f"{trade['subject'].translate(BARE)}\t",
-            local(move.at),
-            f"{_counterparty(platform, trade['payer'])}\t",
-            yuan(max(move.amount_fen, 0)),
-            yuan(min(move.amount_fen, 0)),
-            yuan(balance_fen),
-            "支付宝",
-            BUSINESS[move.kind],
-            "",
-        ]
-        rows.append(",".join(cells))
+        rows.append(_fund_row(platform, move, balance_fen))
     return rows
 
 
+def _fund_row(platform: Alipay, move: Move, balance_fen: int) -> str:
+    reference = move.reference.partition("/")[0]
+    trade = platform.store.row("select * from trade where out_trade_no = :no", no=reference)
+    cells = [
+        f"{local(move.at)[:10].replace('-', '')}{move.seq:012d}\t",
+        f"{trade['trade_no'] if trade is not None else ''}\t",
+        f"{reference}\t",
+        f"{trade['subject'].translate(BARE) if trade is not None else ''}\t",
+        local(move.at),
+        f"{_counterparty(platform, trade['payer']) if trade is not None else ''}\t",
+        yuan(max(move.amount_fen, 0)),
+        yuan(min(move.amount_fen, 0)),
+        yuan(balance_fen),
+        "支付宝",
+        BUSINESS.get(move.kind, OTHER_BUSINESS),
+        "",
+    ]
+    return ",".join(cells)
+
+
 def _fund_sums(moves: Sequence[Move]) -> list[str]:
-    by_kind: Mapping[str, list[int]] = {
-        name: [move.amount_fen for move in moves if BUSINESS[move.kind] == name] for name in BUSINESS.values()
-    }
-    told = {name: amounts for name, amounts in by_kind.items() if amounts}
-    told["合计"] = [move.amount_fen for move in moves]
-    return [_fund_sum(name, amounts) for name, amounts in told.items()]
+    by_kind: dict[str, list[int]] = {}
+    for move in moves:
+        by_kind.setdefault(BUSINESS.get(move.kind, OTHER_BUSINESS), []).append(move.amount_fen)
+    by_kind["合计"] = [move.amount_fen for move in moves]
+    return [_fund_sum(name, amounts) for name, amounts in by_kind.items()]
 
 
 def _fund_sum(name: str, amounts: Sequence[int]) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 
 from app.kernel.clock import local_day
 from simulators.bill_lines import Line
-from simulators.bills import LINK_LIFE, Desk, NotYet, Period
+from simulators.bills import LINK_LIFE, Desk, NotYet, Period, read_day
 from simulators.faults import Part
 from simulators.store import stored
 from simulators.wechat_pay import sheets
@@ -90,13 +90,13 @@ def _period(platform: WechatPay, call: Call) -> Period:
     """The day asked for: yesterday or before, within three months; today once it was closed by hand."""
     text = call.query.get("bill_date", "")
     try:
-        day = date.fromisoformat(text)
+        day = read_day(text)
     except ValueError as error:
         raise param_error("bill_date", "须形如2019-06-11", location="query", value=text) from error
     today = local_day(call.now)
     period = platform.desk.day(day)
     is_over = day < today or platform.desk.made_at(period) is not None
-    if not is_over or len(text) != len("2019-06-11"):
+    if not is_over:
         raise invalid_request("账单日期格式不正确")
     if day < _months_before(today, KEPT_MONTHS):
         raise invalid_request("仅支持三个月内的账单下载申请，请检查bill_date")

@@ -39,6 +39,7 @@ BUSINESS = {
     "refund_accepted": ("退款", "退款"),
     "refund_closed": ("退款", "退款关闭"),
 }
+OTHER_BUSINESS = ("其他", "其他")  # whatever else moves the merchant's money, under its own reference
 TRADE_OF = """select transaction_id as number, transaction_id, amount_fen
               from trade where out_trade_no = :reference"""
 REFUND_OF = """select refund_id as number, transaction_id, refund.amount_fen
@@ -151,21 +152,24 @@ def _fee(fee_fen: int) -> str:
 
 
 def _fund_cells(platform: WechatPay, move: Move, balance_fen: int) -> dict[str, str]:
-    name, kind = BUSINESS[move.kind]
+    name, kind = BUSINESS.get(move.kind, OTHER_BUSINESS)
     is_refund = name == "退款"
     row = platform.store.row(REFUND_OF if is_refund else TRADE_OF, reference=move.reference)
-    assert row is not None, f"{move.kind} of nothing: {move.reference}"
-    fee_fen = row["amount_fen"] - abs(move.amount_fen)
+    number, transaction_id = (row["number"], row["transaction_id"]) if row is not None else ("", "")
     return {
         "记账时间": local(move.at),
-        "微信支付业务单号": row["number"],
-        "资金流水单号": row["transaction_id"],
+        "微信支付业务单号": number,
+        "资金流水单号": transaction_id,
         "业务名称": name,
         "业务类型": kind,
         "收支类型": "收入" if move.amount_fen > 0 else "支出",
         "收支金额(元)": yuan(abs(move.amount_fen)),
         "账户结余(元)": yuan(balance_fen),
         "资金变更提交申请人": f"{platform.identity.mchid}API" if is_refund else "system",
-        "备注": f"退款总金额{yuan(row['amount_fen'])}元;含手续费{yuan(fee_fen)}元" if is_refund else "",
+        "备注": _fee_remark(row["amount_fen"], abs(move.amount_fen)) if is_refund and row is not None else "",
         "业务凭证号": move.reference,
     }
+
+
+def _fee_remark(refund_fen: int, moved_fen: int) -> str:
+    return f"退款总金额{yuan(refund_fen)}元;含手续费{yuan(refund_fen - moved_fen)}元"

@@ -151,6 +151,10 @@ def test_a_month_is_told_from_its_third_day_on(simulators: Simulators, client: C
         {"bill_type": "trade", "bill_date": "20260101"},
         {"bill_type": "trade", "bill_date": "2026-02-30"},
         {"bill_type": "trade", "bill_date": "2015-12-31"},
+        {"bill_type": "trade", "bill_date": "2015-12"},
+        {"bill_type": "trade", "bill_date": "2999-12"},
+        {"bill_type": "trade", "bill_date": "9999-12-31"},
+        {"bill_type": "trade", "bill_date": "2026-13"},
         {"bill_type": "trade", "bill_date": 20260101},
     ],
 )

@@ -35,6 +35,7 @@ class Days(Moves):
     """Days pass, rates change, and after every step each bill is compared with the book."""
 
     desk: Desk
+    fund_kind: str
 
     @rule(hours=HOURS)
     def hours_pass(self, hours: int) -> None:
@@ -60,8 +61,13 @@ class Days(Moves):
     def check_files(self, period: Period, booked: Totals) -> None:
         raise NotImplementedError
 
+    def fund_rows(self, content: bytes) -> list[dict[str, str]]:
+        raise NotImplementedError
+
 
 class WechatPayDays(WechatPayMoves, Days):
+    fund_kind = "BASIC"
+
     def __init__(self) -> None:
         super().__init__()
         self.desk = self.platform.desk
@@ -93,13 +99,18 @@ class WechatPayDays(WechatPayMoves, Days):
             assert sum(fen(row["订单金额"]) for row in rows) == booked.paid_fen
             assert sum(fen(row["申请退款金额"]) for row in rows) == booked.refund_fen
             assert sum(fen(row["手续费"]) for row in rows) == booked.fee_fen
-        funds = self.desk.kept(period.name, "BASIC")
+        funds = self.desk.kept(period.name, self.fund_kind)
         if funds is not None:
-            last = Sheet(funds).rows[-1]["账户结余(元)"]
+            last = self.fund_rows(funds)[-1]["账户结余(元)"]
             assert fen(last) == book.balance_before(self.store, self.platform.clearing, period.end)
+
+    def fund_rows(self, content: bytes) -> list[dict[str, str]]:
+        return Sheet(content).rows
 
 
 class AlipayDays(AlipayMoves, Days):
+    fund_kind = "signcustomer"
+
     def __init__(self) -> None:
         super().__init__()
         self.desk = self.platform.desk
@@ -117,10 +128,13 @@ class AlipayDays(AlipayMoves, Days):
             net_fen = booked.paid_fen - booked.refund_fen
             assert sum(fen(row["商家实收（元）"]) for row in rows) == net_fen
             assert sum(fen(row["服务费（元）"]) for row in rows) == -booked.fee_fen
-        funds = self.desk.kept(period.name, "signcustomer")
+        funds = self.desk.kept(period.name, self.fund_kind)
         if funds is not None:
-            last = tables(funds)["账务明细"].rows[-1]["账户余额（元）"]
+            last = self.fund_rows(funds)[-1]["账户余额（元）"]
             assert fen(last) == book.balance_before(self.store, self.platform.clearing, period.end)
+
+    def fund_rows(self, content: bytes) -> list[dict[str, str]]:
+        return tables(content)["账务明细"].rows
 
 
 @pytest.mark.parametrize("moves", [WechatPayDays, AlipayDays], ids=["wechat_pay", "alipay"])
@@ -137,3 +151,26 @@ def test_bills_and_book_agree(moves: type[Days], keys_folder: Path) -> None:
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+@pytest.mark.parametrize("moves", [WechatPayDays, AlipayDays], ids=["wechat_pay", "alipay"])
+def test_another_business_is_told_under_its_own_reference(moves: type[Days], keys_folder: Path) -> None:
+    moves.keys_folder = keys_folder
+    days = moves()
+    book.move(
+        days.store,
+        kind="compensation",
+        reference="claim-7",
+        at=START,
+        source=book.BANK,
+        target=book.merchant(days.merchant_id),
+        amount_fen=250,
+    )
+    days.hours_pass(24)
+    days.bills_say_what_the_book_says()
+    kept = days.desk.kept(local_day(START).isoformat(), days.fund_kind)
+    assert kept is not None
+    [row] = days.fund_rows(kept)
+    assert "claim-7" in row.values()
+    assert "2.50" in row.values()
+    days.teardown()
