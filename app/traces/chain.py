@@ -3,7 +3,7 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def sign(line: Line, key: Ed25519PrivateKey) -> Line:
     return msgspec.structs.replace(line, signature=key.sign(signed_text(line)).hex())
 
 
-def is_signed(line: Line, keys: dict[str, Ed25519PublicKey]) -> bool:
+def is_signed(line: Line, keys: Mapping[str, Ed25519PublicKey]) -> bool:
     """Whether one of these keys, the one that it names, has signed it."""
     key = keys.get(line.key_id)
     if key is None:

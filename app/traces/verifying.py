@@ -103,8 +103,8 @@ async def _verify_chain(
     async for window in _windows(connection, since):
         leaves = await _leaves(connection, window[0].no, window[-1].no)
         for seal in window:
-            _check_link(seal, before, keys, report)
-            _check_leaves(seal, before, leaves.pop(seal.no, []), report)
+            check_link(seal, before, keys, report)
+            check_leaves(seal, before, leaves.pop(seal.no, []), report)
             for anchor in compared:
                 anchor.check(seal)
             before = seal
@@ -161,7 +161,7 @@ async def _leaves(connection: asyncpg.Connection, first: int, last: int) -> dict
     return found
 
 
-def _check_link(seal: Seal, before: Seal | None, keys: dict[str, Ed25519PublicKey], report: Report) -> None:
+def check_link(seal: Seal, before: Seal | None, keys: Mapping[str, Ed25519PublicKey], report: Report) -> None:
     """The seal hangs on the one before, and is signed by a key that we trust."""
     expected = before.no + 1 if before else 1
     if seal.no != expected:
@@ -174,7 +174,7 @@ def _check_link(seal: Seal, before: Seal | None, keys: dict[str, Ed25519PublicKe
         report.add(Finding(kind=Kind.REWRITE, what="不是可信密钥的签名", seal=seal.no))
 
 
-def _check_leaves(seal: Seal, before: Seal | None, leaves: list[asyncpg.Record], report: Report) -> None:
+def check_leaves(seal: Seal, before: Seal | None, leaves: list[asyncpg.Record], report: Report) -> None:
     """Each entry is what its leaf says, and the leaves are those of the seal."""
     earliest = before.at - timedelta(seconds=LATE_SECONDS_MAX) if before else None
     latest = seal.at + timedelta(seconds=LATE_SECONDS_MAX)
