@@ -1,8 +1,8 @@
 """No ID number, phone number or address lies readable in a dump, the WAL, Redis, the logs or the events.
 
 A whole hospital on servers of its own has its two thousand patients, takes in hundreds more (in the long
-form a thousand) from outside, lives through a day and changes its keys in the middle. Then the search opens what
-it stores, and looks for every number in everything that was written anywhere.
+form a thousand) from outside, lives through a day and changes its keys in the middle. Then the search opens
+what it stores, and looks for every number in everything that was written anywhere.
 """
 
 import asyncio
@@ -225,9 +225,7 @@ def kept(hospital: Found, name: str, what: str) -> Iterator[dict[str, Any]]:
             "persons_who_came": hospital.phones * PERSONS_OF_A_PHONE,
             "identifiers_told": len(hospital.told),
             "identifiers_searched": len(hospital.stored),
-            "bytes": {
-                place: sum(path.stat().st_size for path in hospital.files[place]) for place in PLACES
-            },
+            "bytes": {place: sum(path.stat().st_size for path in hospital.files[place]) for place in PLACES},
         }
         yield numbers
 
