@@ -46,6 +46,22 @@ CREATE TABLE IF NOT EXISTS trace_watch (
     whole_at timestamptz  -- when that one ended; null: none has
 );
 
+-- Months of a trace that were written to a file and dropped; their leaves stay. Signed like a seal.
+CREATE TABLE IF NOT EXISTS trace_archive (
+    source text NOT NULL CHECK (source IN ('record_version', 'access_log')),
+    month text NOT NULL CHECK (month ~ '^[0-9]{4}-[0-9]{2}$'),
+    entries bigint NOT NULL CHECK (entries > 0),
+    leaves text NOT NULL,
+    file text NOT NULL,
+    sha256 text NOT NULL,
+    at timestamptz NOT NULL,
+    key_id text NOT NULL,
+    signature text NOT NULL,
+    PRIMARY KEY (source, month)
+);
+CREATE OR REPLACE TRIGGER trace_archive_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON trace_archive
+    FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
+
 CREATE OR REPLACE TRIGGER seal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seal
     FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
 CREATE OR REPLACE TRIGGER seal_leaf_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seal_leaf

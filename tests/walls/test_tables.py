@@ -30,7 +30,7 @@ OPEN = {
     **dict.fromkeys(("ledger_account", "journal", "journal_leg", "pay_alarm"), BOOKS),
     "event": "facts carry ids, never clinical content",
     "rt_event": "what a socket's own stream says: that something changed, never what",
-    **dict.fromkeys(("record_version", "access_log", "seal_leaf"), TRACED),
+    **dict.fromkeys(("record_version", "access_log", "seal_leaf", "trace_archive"), TRACED),
     "migration": RUNS,
 }  # fmt: skip
 
