@@ -71,7 +71,7 @@ def _say(report: Report, seconds: float) -> None:
     click.echo(
         f"核对了 {report.entries} 条记录、{report.seals} 号封条（到第 {report.last_seal} 号）、"
         f"{report.anchors} 个锚点文件夹、{report.rows} 行现有数据，用时 {seconds} 秒；"
-        f"{report.waiting} 条尚待封存。"
+        f"{report.waiting} 条尚待封存，{report.archived} 条已归档（只核对叶子）。"
     )
     for note in report.notes:
         click.echo(f"注意：{note}")
