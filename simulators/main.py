@@ -12,6 +12,7 @@ from simulators.alipay import server as alipay
 from simulators.clock import BusinessClock, Now
 from simulators.fiscal_invoice import server as fiscal_invoice
 from simulators.running import Business, running
+from simulators.sms import server as sms
 from simulators.wechat_pay import server as wechat_pay
 
 # A new platform is one line here: its folder's `server.opens` makes the Business that `running` serves.
@@ -19,6 +20,7 @@ OPENERS: tuple[Callable[[Path, Now], Business], ...] = (
     wechat_pay.opens,
     alipay.opens,
     fiscal_invoice.opens,
+    sms.opens,
 )
 
 

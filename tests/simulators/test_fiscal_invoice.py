@@ -24,6 +24,7 @@ from tests.simulators.raw_fiscal_invoice import (
     taking_back,
     voiding,
 )
+from tests.simulators.waiting import eventually
 
 ISSUE = "invoiceEBillOutpatient"
 
@@ -59,11 +60,11 @@ def test_a_bill_has_a_number_a_check_code_and_a_picture(simulators: Simulators, 
 
 
 def wait_for_picture(url: str) -> str:
-    for _ in range(60):
-        answer = httpx.get(url, trust_env=False)
-        if "票据生成中" not in answer.text:
-            return answer.text
-    raise AssertionError("the picture never came")
+    def look() -> str:
+        text = httpx.get(url, trust_env=False).text
+        return "" if "票据生成中" in text else text
+
+    return eventually(look)
 
 
 def test_the_same_business_number_is_billed_once(client: Client) -> None:
