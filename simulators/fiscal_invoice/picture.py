@@ -73,7 +73,7 @@ def _shown(platform: FiscalInvoice, bill: Bill) -> dict[str, str]:
         "random": bill.random,
         "payer": bill.payer,
         "day": f"{loaded(bill.created_at).astimezone(LOCAL):%Y-%m-%d}",
-        "total": yuan(bill.total_fen),
+        "total": f"{'-' if sign < 0 else ''}¥{yuan(abs(bill.total_fen))}",
         "payee": asked.payee,
         "author": asked.author,
         "checker": asked.checker or "—",

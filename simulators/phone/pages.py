@@ -16,7 +16,7 @@ TITLES = {
     "alipay": "模拟支付宝",
     "fiscal_invoice": "模拟财政票夹",
     "sms": "模拟短信",
-    "insurance": "模拟医保",
+    "insurance_bureau": "模拟医保",
 }
 GENERAL = "general"  # the page of a platform that has no screens of its own: notifications and faults
 HEADERS = {

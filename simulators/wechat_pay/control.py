@@ -12,7 +12,7 @@ from simulators import control, days, payment_codes
 from simulators.control import PAGE_MAX, payer_called
 from simulators.payment_codes import WhichOrder
 from simulators.people import PhoneRefusal
-from simulators.wechat_pay import charging, mini_program, paying, refunds, trades
+from simulators.wechat_pay import charging, mini_program, paying, phone, refunds, trades
 from simulators.wechat_pay.platform import WechatPay
 
 
@@ -47,6 +47,7 @@ def app(platform: WechatPay) -> Litestar:
         *(pay, scan, abandon, asked_to_confirm, confirm, refuse, consent, messages),
         *(orders, order, end_refund),
         *days.CONTROL,
+        *phone.CONTROL,
     )
 
 
