@@ -58,7 +58,7 @@ FAULTS = (
     Fault("file_stuck", Part.COURSE, "开票成功，票据文件一直生成中"),
 )
 # Nothing carries a timestamp, and there is one key for all.
-SENSELESS = ("stale", "unknown_key")
+SENSELESS = ("stale", "early", "unknown_key")
 
 OUTPATIENT, INPATIENT, PAPER = "33060126", "33060226", "33010126"
 BATCHES = (

@@ -4,6 +4,7 @@ import { ask, call, empty, field, form, group, h, live, money, press, say, tag, 
 const STATES = {
   pending: ["等待投递", "attention"],
   withheld: ["扣留", "attention"],
+  overtaken: ["等后一条先到", "attention"],
   delivered: ["已确认", "done"],
   given_up: ["已放弃", "danger"],
 };
@@ -45,7 +46,7 @@ function drawNotices(items) {
 }
 
 function drawNotice(notice) {
-  const [words, tone] = STATES[notice.state];
+  const [words, tone] = STATES[notice.state] ?? [notice.state];
   const last = notice.deliveries.at(-1);
   return h(
     "li",
@@ -83,12 +84,13 @@ function faultForm() {
         "div",
         { class: "row" },
         field("次数", h("input", { name: "times", type: "number", min: 1, max: 10000, value: 1, required: true })),
-        field("只对含有这段文字的", h("input", { name: "reference", placeholder: "不限，如订单号" })),
+        field("秒数（会等待的）", h("input", { name: "seconds", type: "number", min: 1, max: 120, value: 12, required: true })),
       ),
+      field("只对含有这段文字的", h("input", { name: "reference", placeholder: "不限，如订单号、手机号" })),
     ],
     "安排",
-    async ({ name, times, reference }, made) => {
-      await tell("/faults", { name, times: Number(times), reference });
+    async ({ name, times, seconds, reference }, made) => {
+      await tell("/faults", { name, times: Number(times), seconds: Number(seconds), reference });
       made.reset();
       say("已安排，下一次合适的调用就会遇到");
     },

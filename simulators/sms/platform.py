@@ -52,7 +52,7 @@ FAULTS = (
 # Neither the answers nor the reports of this service are signed.
 SENSELESS = (
     *("forged_reply", "unsigned_reply", "tampered_reply"),
-    *("tamper", "forge", "stale", "unknown_key"),
+    *("tamper", "forge", "stale", "early", "unknown_key"),
 )
 
 SIGN_NAME = "就医演示医院"
