@@ -143,6 +143,7 @@ export function wallet({ codeField, codeHint }) {
   }
 
   function drawCode() {
+    let lapse;
     const place = h("div", { class: "card", "data-testid": "auth-code" }, h("p", {}, "给收银员扫的数字，一分钟内用一次。"));
     const button = press("显示付款码", async () => {
       const told = await codeOf();
@@ -158,6 +159,9 @@ export function wallet({ codeField, codeHint }) {
         button,
       );
       button.textContent = "换一个";
+      button.classList.remove("main");
+      clearTimeout(lapse);
+      lapse = setTimeout(() => place.replaceChildren(h("p", {}, "刚才的付款码过期了。"), button), told.expires_in * 1000);
     }, { class: "main" });
     place.append(button);
     return place;
