@@ -1,7 +1,7 @@
 """The control API every platform has: its page, people, the book, notifications, faults."""
 
+import re
 from typing import Annotated, Any, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Litestar, Request, Response, delete, get, post
@@ -18,7 +18,7 @@ from simulators.people import Payer, PhoneRefusal
 from simulators.phone import pages as phone_pages
 from simulators.store import Store
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?\Z")
 PAGE_MAX = 500
 NOTICES_SHOWN = 200
 
@@ -81,7 +81,7 @@ def refuse_strangers(request: Request[Any, Any, State]) -> Response[dict[str, st
     Origin is another website's page; a foreign Host is a name that was made to point here afterwards.
     """
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in LOOPBACK_NAMES:
+    if not LOOPBACK_HOST.match(host):
         return refused(request, PhoneRefusal(403, "FOREIGN_HOST", "控制台只接受本机地址，请用 127.0.0.1"))
     if origin is not None and origin != f"http://{host}":
         return refused(request, PhoneRefusal(403, "FOREIGN_ORIGIN", "控制台不接受其他网页的请求"))

@@ -10,8 +10,8 @@ const STATES = {
 };
 const SHOWN = 20;
 
-// book: draws what the platform's GET /book tells; more: sections of the platform's own.
-export function backstage({ book, more = () => [] } = {}) {
+// book: draws what the platform's GET /book tells; more: sections of the platform's own; notifies: whether it sends any.
+export function backstage({ book, more = () => [], notifies = true } = {}) {
   return {
     name: "backstage",
     title: "幕后",
@@ -21,7 +21,7 @@ export function backstage({ book, more = () => [] } = {}) {
         {},
         book ? group("账本", live(() => ask("/book"), (told) => card(told, book))) : null,
         ...more(),
-        group("给医院的通知", noticeButtons(), live(notices, drawNotices)),
+        notifies ? group("给医院的通知", noticeButtons(), live(notices, drawNotices)) : null,
         group("安排故障", faultForm(), live(() => ask("/faults"), drawArmed)),
       ),
   };

@@ -14,11 +14,19 @@ const persons = {
 
 async function insured() {
   const told = await askIfKnown("/persons");
-  return told && { items: told.items ?? told, codes: Object.fromEntries(codes) };
+  return { items: told ? told.items : await enrolledHere(), codes: Object.fromEntries(codes) };
+}
+
+// A bureau that lists nobody still knows those this page enrolled.
+const remembered = () => JSON.parse(localStorage.getItem("persons") ?? "[]");
+
+async function enrolledHere() {
+  const found = await Promise.all(remembered().map((number) => askIfKnown(`/persons/${number}`)));
+  return found.filter(Boolean);
 }
 
 function draw(told) {
-  if (told === null || told.items.length === 0) return empty("还没有参保人。在下面登记一位。");
+  if (told.items.length === 0) return empty("还没有参保人。在下面登记一位。");
   return h("ul", {}, told.items.map(drawPerson));
 }
 
@@ -50,7 +58,8 @@ function enrolForm() {
     ],
     "登记",
     async ({ certno, ...given }, made) => {
-      await tell("/persons", certno ? { ...given, certno } : given);
+      const person = await tell("/persons", certno ? { ...given, certno } : given);
+      localStorage.setItem("persons", JSON.stringify([person.psn_no, ...remembered()]));
       made.reset();
       say("登记好了");
     },
@@ -65,7 +74,7 @@ const settlements = {
 };
 
 function drawSettlements(told) {
-  const items = told === null ? [] : (told.items ?? told);
+  const items = told === null ? [] : told.items;
   if (items.length === 0) return empty("还没有医保结算。");
   return h("ul", {}, items.slice(-30).reverse().map((one) =>
     h(
@@ -79,7 +88,7 @@ function drawSettlements(told) {
 }
 
 openPhone({
-  screens: [persons, settlements, backstage()],
+  screens: [persons, settlements, backstage({ book: () => [], notifies: false })],
   note: {
     title: "用医保码就医",
     steps: ["登记一位参保人。", "出示医保码，把它交给医院。", "结算之后，统筹和个人账户的金额在“结算”里。"],

@@ -46,7 +46,9 @@ export class Refused extends Error {
 }
 export class Lost extends Error {}
 
-const ANSWER_WITHIN_MS = 4000;
+// Looking must not hang for long; a payment is worth waiting for.
+const LOOK_WITHIN_MS = 4000;
+const ACT_WITHIN_MS = 15000;
 
 export async function call(method, path, body) {
   let answer;
@@ -55,7 +57,7 @@ export async function call(method, path, body) {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      signal: AbortSignal.timeout(method === "GET" ? LOOK_WITHIN_MS : ACT_WITHIN_MS),
       cache: "no-store",
     });
   } catch {

@@ -36,6 +36,7 @@ export function openPhone({ screens, note }) {
     current.classList.add("screen");
     place.replaceChildren(current);
     place.scrollTop = 0;
+    word.hidden = true;
     history.replaceState(null, "", `#${screens[index].name}`);
     void look();
   }
