@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from litestar import get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
@@ -11,14 +10,11 @@ from simulators.alipay import paying, refunds
 from simulators.alipay.platform import Alipay
 from simulators.alipay.trades import Trade
 from simulators.control import payer_called
+from simulators.payment_codes import WhichOrder
 from simulators.people import Payer
 from simulators.store import stored
 
 SHOWN = 20
-
-
-class Tap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    out_trade_no: str
 
 
 @get("/payers/{payer:str}/phone")
@@ -35,7 +31,7 @@ async def look(state: State, payer: FromPath[str]) -> dict[str, Any]:
 
 
 @post("/payers/{payer:str}/taps")
-async def tap(state: State, payer: FromPath[str], data: JSONBody[Tap]) -> dict[str, Any]:
+async def tap(state: State, payer: FromPath[str], data: JSONBody[WhichOrder]) -> dict[str, Any]:
     """Pay a trade that waits for this payer, without the mini-program's parameters."""
     platform: Alipay = state.platform
     who, now = payer_called(platform, payer), await platform.now()

@@ -84,7 +84,7 @@ function faultForm() {
         "div",
         { class: "row" },
         field("次数", h("input", { name: "times", type: "number", min: 1, max: 10000, value: 1, required: true })),
-        field("秒数（会等待的）", h("input", { name: "seconds", type: "number", min: 1, max: 120, value: 12, required: true })),
+        field("秒数（会等待的）", h("input", { name: "seconds", type: "number", min: 1, max: 3600, value: 12, required: true })),
       ),
       field("只对含有这段文字的", h("input", { name: "reference", placeholder: "不限，如订单号、手机号" })),
     ],

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from litestar import get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from simulators.control import payer_called
+from simulators.payment_codes import WhichOrder
 from simulators.people import Payer
 from simulators.store import stored
 from simulators.wechat_pay import paying, refunds, trades
@@ -16,10 +16,6 @@ from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.trades import PREPAY_LIFE, Trade
 
 SHOWN = 20
-
-
-class Tap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    out_trade_no: str
 
 
 @get("/payers/{payer:str}/phone")
@@ -36,7 +32,7 @@ async def look(state: State, payer: FromPath[str]) -> dict[str, Any]:
 
 
 @post("/payers/{payer:str}/taps")
-async def tap(state: State, payer: FromPath[str], data: JSONBody[Tap]) -> dict[str, Any]:
+async def tap(state: State, payer: FromPath[str], data: JSONBody[WhichOrder]) -> dict[str, Any]:
     """Pay an order that was placed for this payer, without the mini-program's parameters."""
     platform: WechatPay = state.platform
     who, now = payer_called(platform, payer), await platform.now()
