@@ -29,6 +29,10 @@ class Platform(Protocol):
     faults: FaultBoard
     courier: Courier
 
+
+class Bank(Platform, Protocol):
+    """A platform whose people have wallets there."""
+
     @property
     def merchant_id(self) -> str: ...
 
@@ -50,8 +54,13 @@ class NewFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(gt=0, le=120)] = 12.0
 
 
-def app(platform: Platform, *handlers: HTTPRouteHandler) -> Litestar:
-    """The control API of one platform: the common part and its own."""
+def app(platform: Bank, *handlers: HTTPRouteHandler) -> Litestar:
+    """The control API of a platform with wallets: the common parts and its own."""
+    return app_without_wallets(platform, *WALLETS, *handlers)
+
+
+def app_without_wallets(platform: Platform, *handlers: HTTPRouteHandler) -> Litestar:
+    """The control API of one platform: what all have, and its own."""
     return Litestar(
         [*COMMON, *handlers],
         state=State({"platform": platform}),
@@ -79,7 +88,7 @@ async def healthz(state: State) -> dict[str, str]:
 
 @post("/payers")
 async def open_payer(state: State, data: JSONBody[NewPayer]) -> Response[dict[str, Any]]:
-    platform: Platform = state.platform
+    platform: Bank = state.platform
     payer_id, second_id = platform.payer_ids(data.id)
     payer, is_new = people.open_wallet(
         platform.store,
@@ -104,7 +113,7 @@ async def issue_login_code(state: State, payer: FromPath[str]) -> dict[str, Any]
 
 @get("/book")
 async def show_book(state: State) -> dict[str, Any]:
-    platform: Platform = state.platform
+    platform: Bank = state.platform
     return {
         "balanced": book.is_balanced(platform.store),
         "accounts": book.balances(platform.store),
@@ -182,12 +191,14 @@ async def disarm_fault(state: State, fault_id: FromPath[int]) -> dict[str, int]:
     return {"disarmed": state.platform.faults.disarm(fault_id)}
 
 
-COMMON: tuple[HTTPRouteHandler, ...] = (
-    healthz,
+WALLETS: tuple[HTTPRouteHandler, ...] = (
     open_payer,
     show_payer,
     issue_login_code,
     show_book,
+)
+COMMON: tuple[HTTPRouteHandler, ...] = (
+    healthz,
     show_entries,
     list_notices,
     deliver_notice,
@@ -200,7 +211,7 @@ COMMON: tuple[HTTPRouteHandler, ...] = (
 )
 
 
-def _shown(platform: Platform, payer: Payer) -> dict[str, Any]:
+def _shown(platform: Bank, payer: Payer) -> dict[str, Any]:
     return {"id": payer.id, **platform.payer_names(payer), "balance_fen": payer.balance_fen}
 
 

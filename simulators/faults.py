@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -76,8 +77,9 @@ COMMON = (
 class FaultBoard:
     """The faults one platform knows, and those armed now; a restart disarms all."""
 
-    def __init__(self, *more: Fault) -> None:
-        self.known = {fault.name: fault for fault in (*COMMON, *more)}
+    def __init__(self, *more: Fault, without: Sequence[str] = ()) -> None:
+        """`without`: the common ones that make no sense where nothing is signed."""
+        self.known = {fault.name: fault for fault in (*COMMON, *more) if fault.name not in without}
         self.armed: list[Armed] = []
         self._ids = itertools.count(1)
 
