@@ -22,9 +22,10 @@ CLOCKS_MAY_DIFFER = timedelta(minutes=10)
 UNSIGNED_PARTS = ("cainfo", "input", "output")
 STALE_BY = timedelta(seconds=301)
 
+MSGID = Field("msgid", "发送方报文ID", 30)
 FIELDS = (
     Field("infno", "交易编号", 4),
-    Field("msgid", "发送方报文ID", 30),
+    MSGID,
     Field("mdtrtarea_admvs", "就医地医保区划", 6, kind=Kind.DIGITS),
     Field("insuplc_admdvs", "参保地医保区划", 6, needed=False, kind=Kind.DIGITS),
     Field("recer_sys_code", "接收方系统代码", 10),
@@ -44,6 +45,7 @@ FIELDS = (
 )
 
 DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+LIST_DECODER = msgspec.json.Decoder(list[Any], float_hook=Decimal)
 ENCODER = msgspec.json.Encoder(decimal_format="number")  # amounts are JSON numbers with two decimals
 
 

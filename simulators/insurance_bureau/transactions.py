@@ -1,6 +1,13 @@
-"""Every transaction the bureau plays, by its number: a new room adds its own table here."""
+"""Every transaction the bureau plays, by its number: a new room adds its own table to the first one."""
 
-from simulators.insurance_bureau import persons, signing_in
+from simulators.insurance_bureau import admissions, persons, reversing, settlements, signing_in, visits
 from simulators.insurance_bureau.calls import Transaction
 
-TRANSACTIONS: dict[str, Transaction] = {**signing_in.TRANSACTIONS, **persons.TRANSACTIONS}
+ORDINARY: dict[str, Transaction] = {
+    **signing_in.TRANSACTIONS,
+    **persons.TRANSACTIONS,
+    **visits.TRANSACTIONS,
+    **admissions.TRANSACTIONS,
+    **settlements.TRANSACTIONS,
+}
+TRANSACTIONS = {**ORDINARY, "2601": reversing.reversal(ORDINARY)}
