@@ -40,7 +40,7 @@ class Client:
     def now(self) -> Any:
         return wall().astimezone(LOCAL)
 
-    def envelope(self, infno: str, content: Any, **change: Any) -> dict[str, Any]:
+    def envelope(self, infno: str, content: Any, /, **change: Any) -> dict[str, Any]:
         """The signed and encrypted message; what `change` sets to None is left out."""
         message: dict[str, Any] = {
             "infno": infno,
@@ -68,10 +68,10 @@ class Client:
             message["cainfo"] = self.sign(message)
         return message
 
-    def post(self, infno: str, content: Any, **change: Any) -> httpx.Response:
+    def post(self, infno: str, content: Any, /, **change: Any) -> httpx.Response:
         return self.http.post(self.card["call_url"], json=self.envelope(infno, content, **change))
 
-    def call(self, infno: str, content: Any, **change: Any) -> dict[str, Any]:
+    def call(self, infno: str, content: Any, /, **change: Any) -> dict[str, Any]:
         """The believed answer, its output decrypted."""
         return self.read(self.post(infno, content, **change))
 
@@ -87,7 +87,7 @@ class Client:
             told["output"] = json.loads(self.decrypt(told["output"]))
         return told
 
-    def output(self, infno: str, content: Any, **change: Any) -> dict[str, Any]:
+    def output(self, infno: str, content: Any, /, **change: Any) -> dict[str, Any]:
         """The output of a call that must succeed."""
         told = self.call(infno, content, **change)
         assert told["infcode"] == "0", told
