@@ -193,6 +193,28 @@ def check(benefit: Benefit) -> None:
     assert told.medfee_sumamt == told.fund_pay_sumamt + told.psn_part_amt + told.hosp_part_amt, "the whole"
 
 
+def less_covered(benefit: Benefit, difference_fen: int) -> Benefit:
+    """The same settlement with so much less from the pool, or else from the account, and more cash."""
+    taken_fen = min(difference_fen, benefit.hifp_pay)
+    held_fen = min(difference_fen - taken_fen, benefit.acct_pay)
+    told = msgspec.structs.replace(
+        benefit,
+        hifp_pay=benefit.hifp_pay - taken_fen,
+        fund_pay_sumamt=benefit.fund_pay_sumamt - taken_fen,
+        psn_part_amt=benefit.psn_part_amt + taken_fen,
+        acct_pay=benefit.acct_pay - held_fen,
+        balc=benefit.balc + held_fen,
+        psn_cash_pay=benefit.psn_cash_pay + taken_fen + held_fen,
+        used=msgspec.structs.replace(
+            benefit.used,
+            pool_fen=benefit.used.pool_fen - taken_fen,
+            self_paid_fen=benefit.used.self_paid_fen + taken_fen,
+        ),
+    )
+    check(told)
+    return told
+
+
 def negated(benefit: Benefit) -> Benefit:
     """The same settlement backwards, with the balance the account has afterwards."""
     amounts = {name: -getattr(benefit, name) for name in Benefit.__struct_fields__ if name != "used"}
