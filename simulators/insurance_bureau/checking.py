@@ -24,7 +24,15 @@ EQUAL, UNEQUAL = "0", "1"  # stmt_rslt of totals and of equal rows
 BUREAU_ONLY, HOSPITAL_ONLY, DIFFERENT = "101", "102", "103"  # stmt_rslt of a row
 NOTHING = "null"
 CARES = {number: care for care, number in CLEARING_TYPES.items()}
-ROW_FIELDS = ("setl_id", "mdtrt_id", "psn_no", "medfee_sumamt", "fund_pay_sumamt", "acct_pay", "refd_setl_flag")
+ROW_FIELDS = (
+    "setl_id",
+    "mdtrt_id",
+    "psn_no",
+    "medfee_sumamt",
+    "fund_pay_sumamt",
+    "acct_pay",
+    "refd_setl_flag",
+)
 
 PERIOD = (
     Field("clr_type", "清算类别", 6, allowed=tuple(CARES)),

@@ -110,9 +110,7 @@ def undo_settlement(platform: Bureau, exchange: Exchange, now: datetime) -> None
     remove(platform, setl_id, now)
 
 
-def asked_of(
-    platform: Bureau, call: Call, values: dict[str, str], visit: Row, lines: list[Row]
-) -> Asked:
+def asked_of(platform: Bureau, call: Call, values: dict[str, str], visit: Row, lines: list[Row]) -> Asked:
     """Check what the hospital says against what it uploaded, and compute the result."""
     person = persons.named(platform, values["psn_no"])
     if person.psn_insu_stas != "1":

@@ -30,9 +30,7 @@ POOLS = {
 ACCOUNT = ("310200", "职工基本医疗保险个人账户基金")
 
 
-def told_of(
-    platform: Bureau, case: Case, benefit: Benefit, cert_type: str, at: datetime
-) -> dict[str, Any]:
+def told_of(platform: Bureau, case: Case, benefit: Benefit, cert_type: str, at: datetime) -> dict[str, Any]:
     """The output of a pre-settlement; a settlement adds its numbers to setlinfo."""
     person, visit = persons.named(platform, case.visit["psn_no"]), case.visit
     setlinfo = {

@@ -55,11 +55,14 @@ class Cashier:
         mdtrt_id = self.client.output("2201", {"data": asked})["data"]["mdtrt_id"]
         visit = {"mdtrt_id": mdtrt_id, "psn_no": self.psn_no, "med_type": "11", "begntime": WHEN}
         self.client.output(
-            "2203", {"mdtrtinfo": visit, "diseinfo": [{"mdtrt_id": mdtrt_id, "psn_no": self.psn_no, **DIAGNOSIS}]}
+            "2203",
+            {"mdtrtinfo": visit, "diseinfo": [{"mdtrt_id": mdtrt_id, "psn_no": self.psn_no, **DIAGNOSIS}]},
         )
         return mdtrt_id
 
-    def line(self, code: str, price: str, cnt: int | str = 1, batch: str = "B1", **change: Any) -> dict[str, Any]:
+    def line(
+        self, code: str, price: str, cnt: int | str = 1, batch: str = "B1", **change: Any
+    ) -> dict[str, Any]:
         line = {
             "feedetl_sn": f"F{next(NUMBERS)}",
             "mdtrt_id": self.mdtrt_id,

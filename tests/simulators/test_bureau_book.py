@@ -180,7 +180,9 @@ class Moves(RuleBasedStateMachine):
     def correct_the_last(self) -> None:
         """2601: the newest settlement or reversal of all is as if it had never been."""
         infnos = ("2207", "2208")
-        kept = next((k for m in reversed(self.last) if (k := find(self.platform, m)) and k.infno in infnos), None)
+        kept = next(
+            (k for m in reversed(self.last) if (k := find(self.platform, m)) and k.infno in infnos), None
+        )
         undo = TRANSACTIONS[kept.infno].undo if kept is not None else None
         if kept is None or undo is None or kept.state != "done":
             return
@@ -219,7 +221,8 @@ class Moves(RuleBasedStateMachine):
         day = self.now.date()
         close_day(self.platform, day)
         self.cleared |= {
-            str(row["setl_id"]) for row in self.store.rows("select setl_id from claim where cleared_by is not null")
+            str(row["setl_id"])
+            for row in self.store.rows("select setl_id from claim where cleared_by is not null")
         }
 
     def may_go(self, chosen: dict[str, Any]) -> bool:
@@ -255,9 +258,7 @@ class Moves(RuleBasedStateMachine):
         """A reversal gives back to the year of its settlement, whenever it comes."""
         for person in self.people:
             rows = [row for row in self.standing if row["psn_no"] == person.psn_no]
-            used = [
-                year_use(self.store, person.psn_no, year, Care.OUTPATIENT) for year in range(2026, 2060)
-            ]
+            used = [year_use(self.store, person.psn_no, year, Care.OUTPATIENT) for year in range(2026, 2060)]
             assert min(use.pool_fen for use in used) >= 0
             assert min(use.deductible_fen for use in used) >= 0
             assert sum(use.deductible_fen for use in used) == sum(r["act_pay_dedc"] for r in rows) * 100

@@ -23,7 +23,11 @@ def test_a_line_is_split_by_its_class(cashier: Cashier) -> None:
     )
     assert (first["chrgitm_lv"], first["inscp_scp_amt"]) == ("01", 12.5)
     assert (second["chrgitm_lv"], second["selfpay_prop"]) == ("02", 0.1)
-    assert (second["det_item_fee_sumamt"], second["preselfpay_amt"], second["inscp_scp_amt"]) == (85.8, 8.58, 77.22)
+    assert (second["det_item_fee_sumamt"], second["preselfpay_amt"], second["inscp_scp_amt"]) == (
+        85.8,
+        8.58,
+        77.22,
+    )
     assert (third["chrgitm_lv"], third["fulamt_ownpay_amt"], third["inscp_scp_amt"]) == ("03", 100, 0)
     assert (limited["pric_uplmt_amt"], limited["overlmt_amt"], limited["inscp_scp_amt"]) == (50, 60, 100)
     assert limited["med_chrgitm_type"] == "01"
@@ -109,7 +113,13 @@ def test_a_settled_batch_takes_no_more_and_gives_nothing_back(cashier: Cashier) 
 
 
 def test_the_catalogue_is_the_regions_to_change(simulators: Simulators, cashier: Cashier) -> None:
-    item = {"med_list_codg": "T1", "name": "试验", "chrgitm_lv": "02", "selfpay_prop": "0.3", "pric_uplmt": "10"}
+    item = {
+        "med_list_codg": "T1",
+        "name": "试验",
+        "chrgitm_lv": "02",
+        "selfpay_prop": "0.3",
+        "pric_uplmt": "10",
+    }
     simulators.control(BUREAU, "POST", "/catalogue", **item)
     [split] = cashier.upload(cashier.line("T1", "12"))
     assert (split["overlmt_amt"], split["preselfpay_amt"], split["inscp_scp_amt"]) == (2, 3, 7)

@@ -37,7 +37,9 @@ def uses(cashier: Cashier) -> dict[str, float]:
 def test_the_documents_employee_settles(simulators: Simulators, client: Client) -> None:
     """The first worked number of docs/algorithms/benefits.md, over the wire."""
     cashier = Cashier(simulators, client, account_fen=60_000)
-    simulators.control(BUREAU, "POST", "/catalogue", med_list_codg="L15", name="限价", chrgitm_lv="01", pric_uplmt="15")
+    simulators.control(
+        BUREAU, "POST", "/catalogue", med_list_codg="L15", name="限价", chrgitm_lv="01", pric_uplmt="15"
+    )
     cashier.upload(
         cashier.line("XDEMO0001", "1200"),
         cashier.line("XDEMO0002", "300"),
@@ -129,7 +131,15 @@ def test_a_reversal_is_the_settlement_negated(cashier: Cashier) -> None:
     assert cashier.owed() != before
     told = cashier.reverse(settled)
     assert told["setl_id"] != settled["setl_id"]
-    names = ("medfee_sumamt", "inscp_scp_amt", "act_pay_dedc", "hifp_pay", "fund_pay_sumamt", "acct_pay", "psn_cash_pay")
+    names = (
+        "medfee_sumamt",
+        "inscp_scp_amt",
+        "act_pay_dedc",
+        "hifp_pay",
+        "fund_pay_sumamt",
+        "acct_pay",
+        "psn_cash_pay",
+    )
     assert fens(told, *names) == [-amount for amount in fens(settled, *names)]
     assert fens(told, "balc") == [held]
     assert (cashier.owed(), cashier.account_fen()) == (before, held)
@@ -201,7 +211,9 @@ def test_what_is_cleared_stays(simulators: Simulators, cashier: Cashier) -> None
 
 
 @pytest.mark.parametrize(("name", "infno"), [("settle_refused", "2207"), ("reversal_refused", "2208")])
-def test_the_bureau_may_simply_refuse(simulators: Simulators, cashier: Cashier, name: str, infno: str) -> None:
+def test_the_bureau_may_simply_refuse(
+    simulators: Simulators, cashier: Cashier, name: str, infno: str
+) -> None:
     settled = cashier.treat("10.00", "B1") if infno == "2208" else {}
     cashier.upload(cashier.line("XDEMO0001", "20", batch="B2"))
     simulators.control(BUREAU, "POST", "/faults", name=name, reference=cashier.psn_no)
