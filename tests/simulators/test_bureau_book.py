@@ -32,7 +32,7 @@ START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 PEOPLE, BATCHES = st.integers(0, 1), st.integers(1, 3)
 PRICES = st.sampled_from(["0.05", "12.34", "800", "9000", "60000"])
 CODES = st.sampled_from(["XDEMO0001", "XDEMO0012", "FDEMO0005", "FDEMO0009"])
-ACCOUNT_FEN = 30_000
+ACCOUNT_FEN = 2_000_000
 
 
 async def no_clock() -> datetime:
@@ -144,7 +144,6 @@ class Moves(RuleBasedStateMachine):
         standing = len(self.standing)
         self.settle(who, self.batches[who], uses)
         assert len(self.standing) == standing + 1
-        self.batches[who] += 1
 
     @rule(who=PEOPLE, batch=BATCHES, uses=st.sampled_from(["0", "1"]))
     def settle(self, who: int, batch: int, uses: str) -> None:
@@ -161,6 +160,7 @@ class Moves(RuleBasedStateMachine):
         settled = output["setlinfo"]
         assert first["setlinfo"].items() <= settled.items()
         self.standing.append(settled)
+        self.batches[who] = max(self.batches[who], batch + 1)
 
     @rule(pick=st.integers(0, 9), newest=st.sampled_from([True, True, False]))
     def reverse(self, pick: int, newest: bool) -> None:
@@ -195,6 +195,16 @@ class Moves(RuleBasedStateMachine):
                 undo(self.platform, exchange, self.now)
             self.store.run("update exchange set state = 'reversed' where msgid = :id", id=kept.msgid)
             self.forget(setl_id, original, before)
+
+    @rule(who=PEOPLE, code=CODES, price=PRICES, days=st.sampled_from([0, 60]))
+    def settle_twice_and_reverse(self, who: int, code: str, price: str, days: int) -> None:
+        """The older one first, which is refused; then in the right order, perhaps in another year."""
+        for _turn in range(2):
+            self.treat_and_settle(who, code, price, "1")
+        self.time_passes(days)
+        self.reverse(-2, newest=False)
+        self.reverse(-1, newest=False)
+        self.reverse(-1, newest=False)
 
     @rule()
     def reverse_and_correct(self) -> None:

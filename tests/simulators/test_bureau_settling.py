@@ -184,6 +184,18 @@ def test_a_wrong_settlement_is_refused(cashier: Cashier, name: str) -> None:
     assert cashier.settle("10.00")["medfee_sumamt"] == 10
 
 
+def test_a_reversal_gives_back_to_the_year_of_its_settlement(simulators: Simulators, cashier: Cashier) -> None:
+    settled = cashier.treat("1000.00")
+    year = settled["setl_time"][:4]
+    simulators.clock.forward(days=370)
+    cashier.client.sign_in()
+    cashier.reverse(settled)
+    for asked in (f"{year}12", f"{int(year) + 1}12"):
+        told = cashier.client.output("5206", {"data": {"psn_no": cashier.psn_no, "cum_ym": asked}})
+        assert {row["cum"] for row in told["cuminfo"]} == {0}
+    assert fens(cashier.settle("1000.00"), "act_pay_dedc") == [50000]
+
+
 def test_only_the_latest_settlement_may_be_reversed(cashier: Cashier) -> None:
     first, second = cashier.treat("10.00", "B1"), cashier.treat("20.00", "B2")
     assert second["setl_id"] in cashier.refusal("2208", cashier.reversal(first))
