@@ -103,11 +103,11 @@ class FaultBoard:
         self.armed = staying
         return gone
 
-    def take(self, part: Part, *, endpoint: str, text: str) -> tuple[Fault, Armed] | None:
-        """Use up one turn of the first armed fault that fits."""
+    def take(self, part: Part, *, endpoint: str, text: str, name: str = "") -> tuple[Fault, Armed] | None:
+        """Use up one turn of the first armed fault that fits, of this name if one is given."""
         for armed in self.armed:
             fault = self.known[armed.name]
-            fits = fault.part == part and armed.endpoint in ("", endpoint)
+            fits = fault.part == part and name in ("", fault.name) and armed.endpoint in ("", endpoint)
             if fits and armed.reference in text:
                 armed.times -= 1
                 if armed.times <= 0:

@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from simulators import book, control
-from simulators.insurance_bureau import enrolling, persons
+from simulators.insurance_bureau import control_money, enrolling, persons
 from simulators.insurance_bureau.enrolling import NewPerson
 from simulators.insurance_bureau.persons import Person
 from simulators.insurance_bureau.platform import Bureau, account
@@ -21,7 +21,9 @@ class NewProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def app(platform: Bureau) -> Litestar:
-    return control.app_without_wallets(platform, show_book, enrol, show_person, issue_token, switch)
+    return control.app_without_wallets(
+        platform, show_book, enrol, show_person, issue_token, switch, *control_money.HANDLERS
+    )
 
 
 @post("/persons")

@@ -24,7 +24,7 @@ STALE_BY = timedelta(seconds=301)
 
 MSGID = Field("msgid", "发送方报文ID", 30)
 FIELDS = (
-    Field("infno", "交易编号", 4),
+    Field("infno", "交易编号", 5),  # 4 by the specification; regions add longer ones, such as 13203
     MSGID,
     Field("mdtrtarea_admvs", "就医地医保区划", 6, kind=Kind.DIGITS),
     Field("insuplc_admdvs", "参保地医保区划", 6, needed=False, kind=Kind.DIGITS),

@@ -10,7 +10,7 @@ from app.kernel.clock import LOCAL
 from simulators import book, keys, national_ciphers, notices
 from simulators.clock import Now
 from simulators.faults import Act, Fault, FaultBoard, Moment, Part
-from simulators.insurance_bureau import tables
+from simulators.insurance_bureau import catalogue, mishaps, money_tables, tables
 from simulators.store import Store
 
 PLAIN, SEALED = "plain", "sm2_sm4"
@@ -53,8 +53,10 @@ class Bureau:
         keys.write_private(self.hospital_public_path, national_ciphers.public_pem(self.hospital_key))
         keys.write_private(self.public_path, national_ciphers.public_pem(self.key))
         self.sm4_key = bytes.fromhex(self.identity.sm4_key)
-        self.store = Store(folder / "insurance_bureau.sqlite", book.SCHEMA, notices.SCHEMA, tables.SCHEMA)
-        self.faults = FaultBoard(*FAULTS, without=NO_NOTICES)
+        schemas = (book.SCHEMA, notices.SCHEMA, tables.SCHEMA, money_tables.SCHEMA)
+        self.store = Store(folder / "insurance_bureau.sqlite", *schemas)
+        catalogue.fill(self.store)
+        self.faults = FaultBoard(*FAULTS, *mishaps.FAULTS, without=NO_NOTICES)
 
     @property
     def profile(self) -> str:

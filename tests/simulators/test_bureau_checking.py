@@ -3,7 +3,6 @@
 import io
 import zipfile
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from tests.simulators.conftest import Simulators
 from tests.simulators.raw_bureau_money import Cashier, plain_client
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "psn_no",
     "mdtrt_id",
     "setl_id",
@@ -75,7 +74,8 @@ class Day:
         with zipfile.ZipFile(io.BytesIO(self.download(told))) as archive:
             [name] = archive.namelist()
             lines = archive.read(name).decode().splitlines()
-        return {(row := dict(zip(COLUMNS, line.split("\t"), strict=True)))["setl_id"]: row for line in lines}
+        rows: list[dict[str, str]] = [dict(zip(COLUMNS, line.split("\t"), strict=True)) for line in lines]
+        return {row["setl_id"]: row for row in rows}
 
     def upload(self, content: bytes) -> str:
         asked = {"in": b64encode(content).decode(), "filename": "d.zip", "fixmedins_code": self.code}
@@ -91,7 +91,7 @@ class Day:
 
 
 @pytest.fixture
-def day(simulators: Simulators) -> Iterator[Day]:
+def day(simulators: Simulators) -> Day:
     simulators.clock.forward(days=1)
     return Day(simulators)
 

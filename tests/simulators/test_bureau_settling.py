@@ -184,7 +184,9 @@ def test_a_wrong_settlement_is_refused(cashier: Cashier, name: str) -> None:
     assert cashier.settle("10.00")["medfee_sumamt"] == 10
 
 
-def test_a_reversal_gives_back_to_the_year_of_its_settlement(simulators: Simulators, cashier: Cashier) -> None:
+def test_a_reversal_gives_back_to_the_year_of_its_settlement(
+    simulators: Simulators, cashier: Cashier
+) -> None:
     settled = cashier.treat("1000.00")
     year = settled["setl_time"][:4]
     simulators.clock.forward(days=370)
