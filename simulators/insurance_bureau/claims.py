@@ -20,7 +20,8 @@ from simulators.insurance_bureau.platform import Bureau
 from simulators.insurance_bureau.records import Settled, check_undoable, free_lines, remove, struck, write
 from simulators.insurance_bureau.refusals import refused
 from simulators.insurance_bureau.setlinfo import told_of
-from simulators.insurance_bureau.standing import Case, case_of, visit_of, year_of
+from simulators.insurance_bureau.standing import DISCHARGED, Case, case_of, visit_of, year_of
+from simulators.insurance_bureau.visits import Visit
 
 COMMON = (
     Field("psn_no", "人员编号", 30),
@@ -35,7 +36,6 @@ COMMON = (
 OUTPATIENT = (*COMMON, Field("med_type", "医疗类别", 6), Field("chrg_bchno", "收费批次号", 30))
 INPATIENT = (*COMMON, Field("mid_setl_flag", "中途结算标志", 3, needed=False, allowed=("0", "1")))
 
-DISCHARGED = "discharged"
 DIFFERENCE_FEN = 100
 
 
@@ -66,7 +66,7 @@ def presettle_inpatient(platform: Bureau, call: Call) -> Output:
 def settle_inpatient(platform: Bureau, call: Call) -> Output:
     """2304: after the discharge (2402), unless it is a settlement in between."""
     asked = _inpatient(platform, call)
-    if asked.case.visit["state"] != DISCHARGED and asked.values["mid_setl_flag"] != "1":
+    if asked.case.visit.state != DISCHARGED and asked.values["mid_setl_flag"] != "1":
         raise refused("尚未办理出院（2402），不能结算")
     return settle(platform, call, asked)
 
@@ -86,10 +86,10 @@ def settle(platform: Bureau, call: Call, asked: Asked) -> Output:
         )
     settled = Settled(
         setl_id=setl_id,
-        mdtrt_id=visit["mdtrt_id"],
-        psn_no=visit["psn_no"],
-        insutype=visit["insutype"],
-        care=Care(visit["kind"]),
+        mdtrt_id=visit.mdtrt_id,
+        psn_no=visit.psn_no,
+        insutype=visit.insutype,
+        care=visit.kind,
         chrg_bchno=asked.values.get("chrg_bchno", ""),
         msgid=call.msgid,
         infno=call.infno,
@@ -110,12 +110,12 @@ def undo_settlement(platform: Bureau, exchange: Exchange, now: datetime) -> None
     remove(platform, setl_id, now)
 
 
-def asked_of(platform: Bureau, call: Call, values: dict[str, str], visit: Row, lines: list[Row]) -> Asked:
+def asked_of(platform: Bureau, call: Call, values: dict[str, str], visit: Visit, lines: list[Row]) -> Asked:
     """Check what the hospital says against what it uploaded, and compute the result."""
     person = persons.named(platform, values["psn_no"])
     if person.psn_insu_stas != "1":
         raise refused("参保人暂停参保，不能享受医保结算")
-    if values["insutype"] != visit["insutype"]:
+    if values["insutype"] != visit.insutype:
         raise refused("险种类型与就诊登记不一致")
     if not lines:
         raise refused("没有未结算的费用明细；已结算的不能重复结算")
@@ -130,9 +130,11 @@ def asked_of(platform: Bureau, call: Call, values: dict[str, str], visit: Row, l
 def _outpatient(platform: Bureau, call: Call) -> Asked:
     values = node(call.input, "data", OUTPATIENT)
     visit = _visit(platform, call, values, Care.OUTPATIENT)
-    if values["med_type"] != visit["med_type"]:
+    if not visit.informed:
+        raise refused("未上传就诊信息（2203），不能结算")
+    if values["med_type"] != visit.med_type:
         raise refused("医疗类别与就诊登记不一致")
-    lines = fees.of_visit(platform.store, visit["mdtrt_id"], chrg_bchno=values["chrg_bchno"])
+    lines = fees.of_visit(platform.store, visit.mdtrt_id, chrg_bchno=values["chrg_bchno"])
     if any(line["setl_id"] for line in lines):
         raise refused(f"收费批次 {values['chrg_bchno']} 已结算，不能重复结算")
     return asked_of(platform, call, values, visit, lines)
@@ -141,13 +143,13 @@ def _outpatient(platform: Bureau, call: Call) -> Asked:
 def _inpatient(platform: Bureau, call: Call) -> Asked:
     values = node(call.input, "data", INPATIENT)
     visit = _visit(platform, call, values, Care.INPATIENT)
-    lines = fees.of_visit(platform.store, visit["mdtrt_id"])
+    lines = fees.of_visit(platform.store, visit.mdtrt_id)
     return asked_of(platform, call, values, visit, [line for line in lines if line["setl_id"] is None])
 
 
-def _visit(platform: Bureau, call: Call, values: dict[str, str], care: Care) -> Row:
-    visit = visit_of(platform.store, values["mdtrt_id"], values["psn_no"], care)
-    persons.check_credential(platform, values["psn_no"], values, visit["mdtrt_id"], call.now)
+def _visit(platform: Bureau, call: Call, values: dict[str, str], care: Care) -> Visit:
+    visit = visit_of(platform, values, care)
+    persons.check_credential(platform, values["psn_no"], values, visit.mdtrt_id, call.now)
     return visit
 
 

@@ -86,11 +86,11 @@ def upload(platform: Bureau, lines: list[dict[str, str]], care: Care) -> Output:
     """All lines of a message or none. Returns how each was split."""
     told = []
     for values in lines:
-        visit = visit_of(platform.store, values["mdtrt_id"], values["psn_no"], care)
+        visit = visit_of(platform, values, care)
         _refuse_repeated(platform.store, values)
         uploaded = _taken_back(platform.store, values) if care == Care.INPATIENT else None
         uploaded = uploaded or _split(platform.store, values)
-        _insert(platform.store, visit["mdtrt_id"], uploaded)
+        _insert(platform.store, visit.mdtrt_id, uploaded)
         told.append(_told(uploaded))
     return {"result": told}
 
@@ -98,9 +98,9 @@ def upload(platform: Bureau, lines: list[dict[str, str]], care: Care) -> Output:
 def cancel_outpatient(platform: Bureau, call: Call) -> Output:
     """2205: one batch, or with 0000 whatever is not settled."""
     asked = node(call.input, "data", CANCEL_BATCH)
-    visit = visit_of(platform.store, asked["mdtrt_id"], asked["psn_no"], Care.OUTPATIENT)
+    visit = visit_of(platform, asked, Care.OUTPATIENT)
     batch = asked["chrg_bchno"]
-    lines = of_visit(platform.store, visit["mdtrt_id"], chrg_bchno="" if batch == ALL else batch)
+    lines = of_visit(platform.store, visit.mdtrt_id, chrg_bchno="" if batch == ALL else batch)
     free = [line for line in lines if line["setl_id"] is None]
     if batch != ALL and lines and not free:
         raise refused(f"收费批次 {batch} 已结算，须先撤销结算")
@@ -111,9 +111,9 @@ def cancel_outpatient(platform: Bureau, call: Call) -> Output:
 def cancel_inpatient(platform: Bureau, call: Call) -> Output:
     """2302: single lines, or with 0000 whatever is not settled."""
     for asked in rows(call.input, "data", CANCEL_LINE):
-        visit = visit_of(platform.store, asked["mdtrt_id"], asked["psn_no"], Care.INPATIENT)
+        visit = visit_of(platform, asked, Care.INPATIENT)
         number = asked["feedetl_sn"]
-        lines = of_visit(platform.store, visit["mdtrt_id"])
+        lines = of_visit(platform.store, visit.mdtrt_id)
         free = [line for line in lines if line["setl_id"] is None]
         if number != ALL:
             free = [line for line in free if line["feedetl_sn"] == number]

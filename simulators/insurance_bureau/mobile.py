@@ -23,6 +23,7 @@ from simulators.insurance_bureau.fields import Field, node, written, yuan
 from simulators.insurance_bureau.platform import Bureau
 from simulators.insurance_bureau.refusals import ill_formed, refused
 from simulators.insurance_bureau.standing import visit_of
+from simulators.insurance_bureau.visits import Visit
 from simulators.people import PhoneRefusal
 from simulators.store import loaded, stored
 
@@ -94,7 +95,7 @@ def upload(platform: Bureau, call: Call) -> Output:
     token = asked["ecToken"] or asked["payAuthNo"]
     if not token:
         raise ill_formed("ecToken", "ecToken 与 payAuthNo 至少填写一个")
-    visit = visit_of(platform.store, asked["mdtrtId"], asked["psnNo"], Care.OUTPATIENT)
+    visit = visit_of(platform, {"mdtrt_id": asked["mdtrtId"], "psn_no": asked["psnNo"]}, Care.OUTPATIENT)
     _check_token(platform, visit, token, call.now)
     if platform.store.value("select 1 from mobile_order where med_org_ord = :no", no=asked["medOrgOrd"]):
         raise refused(f"医疗机构订单号 {asked['medOrgOrd']} 重复")
@@ -108,8 +109,8 @@ def upload(platform: Bureau, call: Call) -> Output:
         number=number,
         token=secrets.token_hex(16),
         med_org_ord=asked["medOrgOrd"],
-        mdtrt_id=visit["mdtrt_id"],
-        psn_no=visit["psn_no"],
+        mdtrt_id=visit.mdtrt_id,
+        psn_no=visit.psn_no,
         asked=ENCODER.encode(asked).decode(),
         state=UPLOADED,
         at=stored(call.now),
@@ -120,7 +121,7 @@ def upload(platform: Bureau, call: Call) -> Output:
     return {
         "payOrdId": number,
         "payToken": order["pay_token"],
-        "extData": {"mdtrtId": visit["mdtrt_id"], **told},
+        "extData": {"mdtrtId": visit.mdtrt_id, **told},
     }
 
 
@@ -130,7 +131,7 @@ def price(platform: Bureau, call: Call) -> Output:
     order = _order(platform, asked, call.now)
     if order["state"] not in (UPLOADED, PRICED):
         raise refused(f"订单状态 {order['state']} 不能下单")
-    visit = visit_of(platform.store, order["mdtrt_id"], order["psn_no"], Care.OUTPATIENT)
+    visit = _visit(platform, order)
     _check_token(platform, visit, asked["payAuthNo"], call.now)
     kept = DECODER.decode(order["asked"])
     if (kept["mdtrtId"], kept["chrgBchno"]) != (asked["mdtrtId"], asked["chrgBchno"]):
@@ -188,7 +189,7 @@ def confirm(platform: Bureau, pay_ord_id: str, cash_fen: int | None, now: dateti
 def _settle(platform: Bureau, order: Row, now: datetime) -> Row:
     kept = DECODER.decode(order["asked"])
     call = Call("6202", kept["msgid"], {}, {"data": kept}, now)
-    visit = visit_of(platform.store, order["mdtrt_id"], order["psn_no"], Care.OUTPATIENT)
+    visit = _visit(platform, order)
     told = claims.settle(platform, call, _asked_of(platform, call, kept, visit))
     priced = benefit_of(order)
     if told["setlinfo"]["psn_cash_pay"] != yuan(priced.psn_cash_pay):
@@ -233,6 +234,11 @@ def _order(platform: Bureau, asked: Mapping[str, str], now: datetime) -> Row:
     return order
 
 
+def _visit(platform: Bureau, order: Row) -> Visit:
+    named = {"mdtrt_id": order["mdtrt_id"], "psn_no": order["psn_no"]}
+    return visit_of(platform, named, Care.OUTPATIENT)
+
+
 def _again(platform: Bureau, order: Row) -> Row:
     found = find(platform, order["pay_ord_id"])
     assert found is not None
@@ -262,9 +268,9 @@ def _check_who(platform: Bureau, asked: Mapping[str, str], psn_no: str) -> None:
         raise refused("证件号码、姓名与人员编号不一致")
 
 
-def _check_token(platform: Bureau, visit: Row, token: str, now: datetime) -> None:
+def _check_token(platform: Bureau, visit: Visit, token: str, now: datetime) -> None:
     cert = {"mdtrt_cert_type": persons.TOKEN, "mdtrt_cert_no": token}
-    persons.check_credential(platform, visit["psn_no"], cert, visit["mdtrt_id"], now)
+    persons.check_credential(platform, visit.psn_no, cert, visit.mdtrt_id, now)
 
 
 def _lines(call: Call, asked: Mapping[str, str]) -> list[dict[str, str]]:
@@ -280,7 +286,7 @@ def _lines(call: Call, asked: Mapping[str, str]) -> list[dict[str, str]]:
     return lines
 
 
-def _asked_of(platform: Bureau, call: Call, asked: Mapping[str, str], visit: Row) -> Asked:
+def _asked_of(platform: Bureau, call: Call, asked: Mapping[str, str], visit: Visit) -> Asked:
     values = {
         "psn_no": asked["psnNo"],
         "insutype": asked["insutype"],
@@ -289,7 +295,7 @@ def _asked_of(platform: Bureau, call: Call, asked: Mapping[str, str], visit: Row
         "chrg_bchno": asked["chrgBchno"],
         "mdtrt_cert_type": persons.TOKEN,
     }
-    lines = fees.of_visit(platform.store, visit["mdtrt_id"], chrg_bchno=asked["chrgBchno"])
+    lines = fees.of_visit(platform.store, visit.mdtrt_id, chrg_bchno=asked["chrgBchno"])
     return claims.asked_of(platform, call, values, visit, lines)
 
 

@@ -32,9 +32,9 @@ ACCOUNT = ("310200", "职工基本医疗保险个人账户基金")
 
 def told_of(platform: Bureau, case: Case, benefit: Benefit, cert_type: str, at: datetime) -> dict[str, Any]:
     """The output of a pre-settlement; a settlement adds its numbers to setlinfo."""
-    person, visit = persons.named(platform, case.visit["psn_no"]), case.visit
+    person, visit = persons.named(platform, case.visit.psn_no), case.visit
     setlinfo = {
-        "mdtrt_id": visit["mdtrt_id"],
+        "mdtrt_id": visit.mdtrt_id,
         "psn_no": person.psn_no,
         "psn_name": person.psn_name,
         "psn_cert_type": "01",
@@ -43,18 +43,18 @@ def told_of(platform: Bureau, case: Case, benefit: Benefit, cert_type: str, at: 
         "naty": "01",
         "brdy": person.brdy,
         "age": persons.age(person, at),
-        "insutype": visit["insutype"],
+        "insutype": visit.insutype,
         "psn_type": person.psn_type,
         "cvlserv_flag": person.cvlserv_flag,
         "setl_time": written(at),
         "mdtrt_cert_type": cert_type,
-        "med_type": visit["med_type"],
+        "med_type": visit.med_type,
         **amounts_of(benefit),
         "clr_optins": platform.identity.admdvs,
         "clr_way": CLEARING_WAY,
-        "clr_type": CLEARING_TYPES[visit["kind"]],
+        "clr_type": CLEARING_TYPES[visit.kind],
     }
-    return {"setlinfo": setlinfo, "setldetail": details_of(visit["insutype"], benefit, _left_fen(case))}
+    return {"setlinfo": setlinfo, "setldetail": details_of(visit.insutype, benefit, _left_fen(case))}
 
 
 def amounts_of(benefit: Benefit) -> dict[str, Decimal]:

@@ -1,59 +1,57 @@
 """Whose visit a fee or settlement belongs to, and what that person has used and may still use."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from sqlite3 import Row
 
 import msgspec
 
 from app.kernel.clock import LOCAL
 from simulators import book
+from simulators.insurance_bureau import visits
 from simulators.insurance_bureau.benefits import NONE, Care, Means, Plan, Spell, Used
 from simulators.insurance_bureau.plans import plan_of
 from simulators.insurance_bureau.platform import Bureau, account
 from simulators.insurance_bureau.refusals import refused
+from simulators.insurance_bureau.visits import Visit
 from simulators.store import Store
 
+DISCHARGED = "discharged"
 COLUMNS = Used.__struct_fields__
 
 
 class Case(msgspec.Struct, frozen=True):
     """Everything but the fees that decides a settlement."""
 
-    visit: dict[str, str]
+    visit: Visit
     plan: Plan
     used: Used
     means: Means
 
 
-def visit_of(store: Store, mdtrt_id: str, psn_no: str, care: Care) -> Row:
-    """The live visit of this kind and person; a discharged stay still is one."""
-    visit = store.row("select * from visit where mdtrt_id = :id", id=mdtrt_id)
-    if visit is None or visit["state"] == "cancelled":
-        raise refused(f"就诊ID {mdtrt_id} 不存在或已撤销")
-    if visit["psn_no"] != psn_no:
-        raise refused(f"就诊ID {mdtrt_id} 与人员编号不一致")
-    if visit["kind"] != care:
-        raise refused(f"就诊ID {mdtrt_id} 的就诊类别不适用本交易")
-    return visit
+def visit_of(platform: Bureau, asked: Mapping[str, str], care: Care) -> Visit:
+    """The live visit of this kind that mdtrt_id and psn_no name; a discharged stay still is one."""
+    visit = visits.find(platform, asked["mdtrt_id"])
+    state = DISCHARGED if visit is not None and visit.state == DISCHARGED else "open"
+    return visits.named(platform, asked, care, state)
 
 
-def case_of(platform: Bureau, visit: Row, now: datetime, *, uses_account: bool) -> Case:
-    plan = plan_of(visit["insutype"], Care(visit["kind"]))
+def case_of(platform: Bureau, visit: Visit, now: datetime, *, uses_account: bool) -> Case:
+    plan = plan_of(visit.insutype, visit.kind)
     if plan is None:
-        raise refused(f"险种 {visit['insutype']} 无待遇政策")
+        raise refused(f"险种 {visit.insutype} 无待遇政策")
     used = used_by(platform.store, visit, plan, year_of(now))
     paying = msgspec.structs.replace(plan, account_pays=plan.account_pays and uses_account)
-    return Case(dict(visit), paying, used, _means(platform, visit["psn_no"]))
+    return Case(visit, paying, used, _means(platform, visit.psn_no))
 
 
-def used_by(store: Store, visit: Row, plan: Plan, year: int) -> Used:
+def used_by(store: Store, visit: Visit, plan: Plan, year: int) -> Used:
     """What settlements and earlier use took of the plan, by its own spell; the threshold counts all care."""
-    yearly = year_use(store, visit["psn_no"], year, plan.care)
+    yearly = year_use(store, visit.psn_no, year, plan.care)
     here = yearly
     if plan.spell == Spell.VISIT:
-        here = _sum(store, "mdtrt_id = :mdtrt_id", mdtrt_id=visit["mdtrt_id"])
-    both = [year_use(store, visit["psn_no"], year, care).self_paid_fen for care in Care]
+        here = _sum(store, "mdtrt_id = :mdtrt_id", mdtrt_id=visit.mdtrt_id)
+    both = [year_use(store, visit.psn_no, year, care).self_paid_fen for care in Care]
     return Used(here.deductible_fen, here.in_bands_fen, yearly.pool_fen, yearly.above_cap_fen, sum(both))
 
 

@@ -41,7 +41,7 @@ class Cashier:
         self.psn_no = self.person["psn_no"]
         self.mdtrt_id = self.register()
 
-    def register(self) -> str:
+    def register(self, *, informs: bool = True) -> str:
         asked = {
             "psn_no": self.psn_no,
             "insutype": self.person["insutype"],
@@ -53,12 +53,17 @@ class Cashier:
             **DEPARTMENT,
         }
         mdtrt_id = self.client.output("2201", {"data": asked})["data"]["mdtrt_id"]
+        if informs:
+            self.inform(mdtrt_id)
+        return mdtrt_id
+
+    def inform(self, mdtrt_id: str) -> None:
+        """2203: the kind of care and why."""
         visit = {"mdtrt_id": mdtrt_id, "psn_no": self.psn_no, "med_type": "11", "begntime": WHEN}
         self.client.output(
             "2203",
             {"mdtrtinfo": visit, "diseinfo": [{"mdtrt_id": mdtrt_id, "psn_no": self.psn_no, **DIAGNOSIS}]},
         )
-        return mdtrt_id
 
     def line(
         self, code: str, price: str, cnt: int | str = 1, batch: str = "B1", **change: Any

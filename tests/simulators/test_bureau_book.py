@@ -28,11 +28,14 @@ from simulators.insurance_bureau.refusals import Refusal
 from simulators.insurance_bureau.standing import year_use
 from simulators.insurance_bureau.transactions import TRANSACTIONS
 
+from tests.simulators.raw_bureau_money import DIAGNOSIS
+
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 PEOPLE, BATCHES = st.integers(0, 1), st.integers(1, 3)
 PRICES = st.sampled_from(["0.05", "12.34", "800", "9000", "60000"])
 CODES = st.sampled_from(["XDEMO0001", "XDEMO0012", "FDEMO0005", "FDEMO0009"])
 ACCOUNT_FEN = 2_000_000
+MONEY = ("2207", "2208")
 
 
 async def no_clock() -> datetime:
@@ -76,7 +79,10 @@ class Moves(RuleBasedStateMachine):
         }
         output = self.call("2201", {"data": asked})
         assert output is not None
-        return output["data"]["mdtrt_id"]
+        named = {"mdtrt_id": output["data"]["mdtrt_id"], "psn_no": person.psn_no}
+        visit = {**named, "med_type": "11", "begntime": asked["begntime"]}
+        assert self.call("2203", {"mdtrtinfo": visit, "diseinfo": [DIAGNOSIS]}) is not None
+        return named["mdtrt_id"]
 
     def call(self, infno: str, content: dict[str, Any]) -> dict[str, Any] | None:
         """The output, or None for a refusal."""
@@ -179,22 +185,16 @@ class Moves(RuleBasedStateMachine):
     @rule()
     def correct_the_last(self) -> None:
         """2601: the newest settlement or reversal of all is as if it had never been."""
-        infnos = ("2207", "2208")
         kept = next(
-            (k for m in reversed(self.last) if (k := find(self.platform, m)) and k.infno in infnos), None
+            (k for m in reversed(self.last) if (k := find(self.platform, m)) and k.infno in MONEY), None
         )
-        undo = TRANSACTIONS[kept.infno].undo if kept is not None else None
-        if kept is None or undo is None or kept.state != "done":
+        if kept is None or kept.state != "done":
             return
-        exchange = told(kept)
-        setl_id = exchange.output["setlinfo"]["setl_id"]
-        before = {row["setl_id"]: row for row in self.standing}
+        setl_id = told(kept).output["setlinfo"]["setl_id"]
         original = self.store.value("select reverses from settlement where setl_id = :id", id=setl_id)
-        with contextlib.suppress(Refusal):
-            with self.store.transaction():
-                undo(self.platform, exchange, self.now)
-            self.store.run("update exchange set state = 'reversed' where msgid = :id", id=kept.msgid)
-            self.forget(setl_id, original, before)
+        asked = {"psn_no": kept.psn_no, "omsgid": kept.msgid, "oinfno": kept.infno}
+        if self.call("2601", {"data": asked}) is not None:
+            self.forget(setl_id, original)
 
     @rule(who=PEOPLE, code=CODES, price=PRICES, days=st.sampled_from([0, 60]))
     def settle_twice_and_reverse(self, who: int, code: str, price: str, days: int) -> None:
@@ -215,9 +215,9 @@ class Moves(RuleBasedStateMachine):
             self.correct_the_last()
             assert [row["setl_id"] for row in self.standing] == [row["setl_id"] for row in standing]
 
-    def forget(self, setl_id: str, original: str | None, before: dict[str, Any]) -> None:
+    def forget(self, setl_id: str, original: str | None) -> None:
         if original is None:
-            self.standing.remove(before[setl_id])
+            self.standing = [row for row in self.standing if row["setl_id"] != setl_id]
         else:
             text = self.store.value("select setlinfo from settlement where setl_id = :id", id=original)
             self.standing.append(DECODER.decode(text))

@@ -74,7 +74,7 @@ def test_trailing_zeros_are_no_third_decimal(cashier: Cashier) -> None:
 def test_somebody_elses_visit_is_refused(simulators: Simulators, cashier: Cashier) -> None:
     other = Cashier(simulators, cashier.client)
     line = cashier.line("XDEMO0001", "12.50", mdtrt_id=other.mdtrt_id)
-    assert "人员编号不一致" in cashier.refusal("2204", {"feedetail": [line]})
+    assert "不属于该人员" in cashier.refusal("2204", {"feedetail": [line]})
 
 
 def test_a_detail_number_serves_once_in_a_visit(simulators: Simulators, cashier: Cashier) -> None:

@@ -198,6 +198,50 @@ def test_a_reversal_gives_back_to_the_year_of_its_settlement(
     assert fens(cashier.settle("1000.00"), "act_pay_dedc") == [50000]
 
 
+def test_a_visit_without_its_information_is_not_settled(simulators: Simulators, client: Client) -> None:
+    cashier = Cashier(simulators, client)
+    cashier.mdtrt_id = cashier.register(informs=False)
+    cashier.upload(cashier.line("XDEMO0001", "10"))
+    assert "2203" in cashier.refusal("2206", cashier.asked("10.00"))
+
+
+@pytest.mark.parametrize("infno", ["2207", "2208"])
+def test_a_lost_answer_is_corrected(simulators: Simulators, cashier: Cashier, infno: str) -> None:
+    """2601 takes the effect back, whichever it was; a new message then does it."""
+    if infno == "2208":
+        content = cashier.reversal(cashier.treat("1000.00"))
+    else:
+        cashier.upload(cashier.line("XDEMO0001", "1000"))
+        content = cashier.asked("1000.00")
+    before, used, held = cashier.owed(), uses(cashier), cashier.account_fen()
+    msgid = cashier.client.msgid()
+    cashier.client.output(infno, content, msgid=msgid)
+    assert (cashier.owed(), cashier.account_fen()) != (before, held)
+    correction = {"data": {"psn_no": cashier.psn_no, "omsgid": msgid, "oinfno": infno}}
+    cashier.client.output("2601", correction)
+    assert (cashier.owed(), uses(cashier), cashier.account_fen()) == (before, used, held)
+    assert "冲正" in cashier.client.call(infno, content, msgid=msgid)["err_msg"]
+    cashier.client.output(infno, content)
+
+
+def test_what_is_reversed_cannot_be_corrected(cashier: Cashier) -> None:
+    settled = cashier.treat("1000.00")
+    correction = {"psn_no": cashier.psn_no, "omsgid": settled["medins_setl_id"], "oinfno": "2207"}
+    backwards = cashier.reverse(settled)
+    assert "已撤销" in cashier.refusal("2601", {"data": correction})
+    cashier.settle("1000.00")
+    undoing = {"psn_no": cashier.psn_no, "omsgid": backwards["medins_setl_id"], "oinfno": "2208"}
+    assert "最后一次" in cashier.refusal("2601", {"data": undoing})
+
+
+def test_a_reversal_whose_fees_are_gone_cannot_be_corrected(cashier: Cashier) -> None:
+    backwards = cashier.reverse(cashier.treat("1000.00"))
+    asked = {"mdtrt_id": cashier.mdtrt_id, "psn_no": cashier.psn_no, "chrg_bchno": "B1"}
+    cashier.client.output("2205", {"data": asked})
+    undoing = {"psn_no": cashier.psn_no, "omsgid": backwards["medins_setl_id"], "oinfno": "2208"}
+    assert "费用明细已变动" in cashier.refusal("2601", {"data": undoing})
+
+
 def test_only_the_latest_settlement_may_be_reversed(cashier: Cashier) -> None:
     first, second = cashier.treat("10.00", "B1"), cashier.treat("20.00", "B2")
     assert second["setl_id"] in cashier.refusal("2208", cashier.reversal(first))

@@ -13,7 +13,7 @@ from tests.simulators.raw_bureau_money import DIAGNOSIS, NUMBERS, WHEN, Cashier,
 class Ward(Cashier):
     """The same cashier, for a stay."""
 
-    def register(self) -> str:
+    def register(self, *, informs: bool = True) -> str:
         number = f"I{next(NUMBERS):08d}"
         asked = {
             "psn_no": self.psn_no,
@@ -141,7 +141,7 @@ def test_lines_are_taken_back_one_by_one(ward: Ward) -> None:
 
 
 def test_the_clinics_transactions_are_not_the_wards(simulators: Simulators, ward: Ward) -> None:
-    assert "就诊类别" in ward.refusal("2204", {"feedetail": [ward.line("XDEMO0001", "7")]})
+    assert "不存在" in ward.refusal("2204", {"feedetail": [ward.line("XDEMO0001", "7")]})
     clinic = Cashier(simulators, ward.client)
     line = {**clinic.line("XDEMO0001", "7"), "med_type": "21"}
-    assert "就诊类别" in ward.refusal("2301", {"feedetail": [line]})
+    assert "不存在" in ward.refusal("2301", {"feedetail": [line]})
