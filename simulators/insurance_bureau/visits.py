@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import StrEnum
 
 import msgspec
 
 from simulators.insurance_bureau import persons
+from simulators.insurance_bureau.benefits import Care
 from simulators.insurance_bureau.calls import Call, Output, Transaction
 from simulators.insurance_bureau.fields import Field, Kind, node, rows, second, written
 from simulators.insurance_bureau.persons import Person
@@ -60,11 +60,6 @@ QUESTION = (
     Field("med_type", "医疗类别", 6, needed=False, allowed=persons.MED_TYPES),
     Field("mdtrt_id", "就诊ID", 30, needed=False),
 )
-
-
-class Care(StrEnum):
-    OUTPATIENT = "outpatient"
-    INPATIENT = "inpatient"
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):

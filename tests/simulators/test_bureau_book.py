@@ -27,7 +27,6 @@ from simulators.insurance_bureau.records import owed
 from simulators.insurance_bureau.refusals import Refusal
 from simulators.insurance_bureau.standing import year_use
 from simulators.insurance_bureau.transactions import TRANSACTIONS
-
 from tests.simulators.raw_bureau_money import DIAGNOSIS
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
