@@ -12,6 +12,7 @@ from simulators.insurance_bureau import control_money, enrolling, persons
 from simulators.insurance_bureau.enrolling import NewPerson
 from simulators.insurance_bureau.persons import Person
 from simulators.insurance_bureau.platform import Bureau, account
+from simulators.insurance_bureau.records import owed
 from simulators.keys import write_private
 from simulators.people import PhoneRefusal
 
@@ -62,6 +63,7 @@ async def show_book(state: State) -> dict[str, Any]:
     return {
         "balanced": book.is_balanced(platform.store),
         "accounts": book.balances(platform.store),
+        "owed": owed(platform),
     }
 
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from simulators import book
-from simulators.insurance_bureau import catalogue, clearing, mobile, persons, records
+from simulators.insurance_bureau import catalogue, clearing, mobile, persons
 from simulators.insurance_bureau.benefits import Care, Level
 from simulators.insurance_bureau.platform import Bureau
 from simulators.insurance_bureau.refusals import Refusal
@@ -69,11 +69,6 @@ async def put_item(state: State, data: JSONBody[NewItem]) -> dict[str, Any]:
     item = catalogue.Item(**msgspec.structs.asdict(data))
     catalogue.put(state.platform.store, item)
     return msgspec.to_builtins(item)
-
-
-@get("/owed")
-async def show_owed(state: State) -> dict[str, Any]:
-    return records.owed(state.platform)
 
 
 @post("/days/{day:date}/closing", status_code=200)
@@ -146,7 +141,6 @@ async def pay_mobile_order(
 HANDLERS: tuple[HTTPRouteHandler, ...] = (
     show_catalogue,
     put_item,
-    show_owed,
     close_day,
     set_use,
     set_help,

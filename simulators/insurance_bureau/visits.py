@@ -200,6 +200,8 @@ def stay_of(platform: Bureau, psn_no: str) -> str | None:
 
 def strike_off(platform: Bureau, visit: Visit) -> None:
     check_unsettled(platform, visit.mdtrt_id)
+    if platform.store.value("select 1 from fee where mdtrt_id = :id", id=visit.mdtrt_id):
+        raise refused("mdtrt_id：该就诊已上传费用明细，请先撤销费用明细")
     platform.store.run("update visit set state = 'cancelled' where mdtrt_id = :id", id=visit.mdtrt_id)
     platform.store.run("update credential set mdtrt_id = null where mdtrt_id = :id", id=visit.mdtrt_id)
 

@@ -133,5 +133,5 @@ class Cashier:
 
     def owed(self) -> dict[str, int]:
         """What the bureau owes by funds and by accounts, net."""
-        told = self.simulators.control(BUREAU, "GET", "/owed")
+        told = self.simulators.control(BUREAU, "GET", "/book")["owed"]
         return {name: told[name]["net_fen"] for name in told}

@@ -126,6 +126,19 @@ def test_other_days_insurances_and_kinds_count_apart(day: Day) -> None:
     assert "stmt_enddate" in day.cashier.refusal("3201", backwards)
 
 
+def test_the_last_check_of_a_day_is_remembered(day: Day) -> None:
+    day.total(medfee_sumamt="1.00")
+
+    def results(**more: str) -> list[str]:
+        told = day.cashier.client.output("13203", {"data": {"stmt_date": day.day, **more}})["result"]
+        return [row["stmt_rslt"] for row in told]
+
+    assert results() == ["1"]
+    day.total()
+    assert results(insutype="310", clr_type="11") == ["0"]
+    assert results(insutype="390") == []
+
+
 def test_equal_rows_are_equal(day: Day) -> None:
     told = day.detail(day.table())
     assert {row["stmt_rslt"] for row in told.values()} == {"0"}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulators.conftest import Simulators
 from tests.simulators.raw_bureau import BUREAU
-from tests.simulators.raw_bureau_money import Cashier, plain_client
+from tests.simulators.raw_bureau_money import WHEN, Cashier, plain_client
 
 
 @pytest.fixture
@@ -94,6 +94,20 @@ def test_a_batch_is_taken_back(cashier: Cashier) -> None:
     assert cashier.settle("1.90", "B2")["medfee_sumamt"] == 1.9
     cashier.upload(first)
     assert cashier.settle("12.50")["medfee_sumamt"] == 12.5
+
+
+def test_a_visit_with_fees_is_not_cancelled(cashier: Cashier) -> None:
+    told = cashier.client.output(
+        "5201", {"data": {"psn_no": cashier.psn_no, "begntime": WHEN, "endtime": WHEN}}
+    )
+    [visit] = told["mdtrtinfo"]
+    asked = {name: visit[name] for name in ("mdtrt_id", "psn_no", "ipt_otp_no")}
+    cashier.upload(cashier.line("XDEMO0001", "12.50"))
+    assert "费用明细" in cashier.refusal("2202", {"data": asked})
+    taking = {"mdtrt_id": cashier.mdtrt_id, "psn_no": cashier.psn_no, "chrg_bchno": "0000"}
+    cashier.client.output("2205", {"data": taking})
+    cashier.client.output("2202", {"data": asked})
+    assert "已撤销" in cashier.refusal("2204", {"feedetail": [cashier.line("XDEMO0001", "12.50")]})
 
 
 def test_0000_takes_back_what_is_not_settled(cashier: Cashier) -> None:
