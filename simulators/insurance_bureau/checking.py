@@ -9,11 +9,10 @@ import zipfile
 from collections.abc import Mapping
 from sqlite3 import Row
 
-from app.kernel.money import fen
 from simulators.insurance_bureau.calls import Call, Output, Transaction
 from simulators.insurance_bureau.exchanged_files import find, keep, told_of
 from simulators.insurance_bureau.fields import Field, Kind, node, yuan
-from simulators.insurance_bureau.numbers import amount_fen, decimal
+from simulators.insurance_bureau.numbers import amount_fen, decimal, exact_fen
 from simulators.insurance_bureau.persons import INSUTYPES
 from simulators.insurance_bureau.platform import Bureau
 from simulators.insurance_bureau.refusals import ill_formed, refused
@@ -208,8 +207,8 @@ def _flag(row: Row) -> str:
 
 def _fen(text: str) -> int:
     try:
-        return fen(text)
-    except (ValueError, ArithmeticError) as error:
+        return exact_fen(text)
+    except ValueError as error:
         raise refused(f"明细文件中的金额 {text[:20]} 不正确") from error
 
 

@@ -119,6 +119,8 @@ def asked_of(platform: Bureau, call: Call, values: dict[str, str], visit: Visit,
         raise refused("险种类型与就诊登记不一致")
     if not lines:
         raise refused("没有未结算的费用明细；已结算的不能重复结算")
+    if any(line["setl_id"] for line in lines):
+        raise refused(f"收费批次 {lines[0]['chrg_bchno']} 已结算，不能重复结算")
     uploaded_fen = sum(line["amount_fen"] for line in lines)
     if amount_fen(values, "medfee_sumamt") != uploaded_fen:
         raise refused(f"医疗费总额与已上传明细合计 {yuan(uploaded_fen)} 不一致")
@@ -135,8 +137,6 @@ def _outpatient(platform: Bureau, call: Call) -> Asked:
     if values["med_type"] != visit.med_type:
         raise refused("医疗类别与就诊登记不一致")
     lines = fees.of_visit(platform.store, visit.mdtrt_id, chrg_bchno=values["chrg_bchno"])
-    if any(line["setl_id"] for line in lines):
-        raise refused(f"收费批次 {values['chrg_bchno']} 已结算，不能重复结算")
     return asked_of(platform, call, values, visit, lines)
 
 

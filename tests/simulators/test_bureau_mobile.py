@@ -257,6 +257,15 @@ def test_an_order_whose_shares_moved_must_be_priced_anew(simulators: Simulators,
     assert phone.pay()["fund_fen"] == 70_000
 
 
+def test_what_the_counter_settled_is_not_paid_by_phone_too(phone: Phone) -> None:
+    phone.priced()
+    phone.cashier.settle("1000.00")
+    before = phone.cashier.owed()
+    assert phone.pay_refused() == "INSURANCE_REFUSED"
+    assert phone.cashier.owed() == before
+    assert "重复结算" in phone.cashier.refusal("6202", phone.order())
+
+
 def test_everything_goes_back(paid: Phone) -> None:
     asked = paid.refund("ALL", "550.00", "100.00", "350.00")
     told = paid.client.output("6203", asked)
