@@ -192,7 +192,8 @@ def _settle(platform: Bureau, order: Row, now: datetime) -> Row:
     visit = _visit(platform, order)
     told = claims.settle(platform, call, _asked_of(platform, call, kept, visit))
     priced = benefit_of(order)
-    if told["setlinfo"]["psn_cash_pay"] != yuan(priced.psn_cash_pay):
+    shares = ("psn_cash_pay", "acct_pay", "acct_mulaid_pay", "fund_pay_sumamt")
+    if any(told["setlinfo"][name] != yuan(getattr(priced, name)) for name in shares):
         raise PhoneRefusal(409, "AMOUNTS_CHANGED", "结算金额与下单时不一致，请重新下单")
     platform.store.run(
         """update mobile_order set state = :state, setl_id = :setl_id, paid_at = :at

@@ -157,6 +157,14 @@ def test_an_order_is_settled_by_the_password_and_not_before(phone: Phone) -> Non
     assert phone.cashier.owed() == after
 
 
+def test_the_password_needs_no_words(phone: Phone) -> None:
+    """A platform that only posts, without a body, has said enough."""
+    phone.priced()
+    address = f"{phone.simulators.cards[BUREAU]['control_url']}/mobile-orders/{phone.number}/payments"
+    assert phone.simulators.http.post(address).json()["state"] == "6"
+    assert phone.simulators.control(BUREAU, "GET", f"/mobile-orders/{phone.number}")["cash_fen"] == 55_000
+
+
 def test_all_in_cash_and_all_insured(simulators: Simulators) -> None:
     cash = Phone(simulators, "100.00", "FDEMO0005")
     told = cash.priced()
