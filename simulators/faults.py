@@ -95,6 +95,10 @@ PAYING = (
 NOTICE_SKEW = {"stale": timedelta(seconds=-301), "early": timedelta(seconds=302)}
 
 
+# What a platform that tells nobody anything can do without.
+OF_NOTICES = tuple(fault.name for fault in COMMON if fault.part in (Part.OUTBOX, Part.NOTICE))
+
+
 class FaultBoard:
     """The faults one platform knows, and those armed now; a restart disarms all."""
 
@@ -124,11 +128,11 @@ class FaultBoard:
         self.armed = staying
         return gone
 
-    def take(self, part: Part, *, endpoint: str, text: str) -> tuple[Fault, Armed] | None:
-        """Use up one turn of the first armed fault that fits."""
+    def take(self, part: Part, *, endpoint: str, text: str, name: str = "") -> tuple[Fault, Armed] | None:
+        """Use up one turn of the first armed fault that fits, of this name if one is given."""
         for armed in self.armed:
             fault = self.known[armed.name]
-            fits = fault.part == part and armed.endpoint in ("", endpoint)
+            fits = fault.part == part and name in ("", fault.name) and armed.endpoint in ("", endpoint)
             if fits and armed.reference in text:
                 armed.times -= 1
                 if armed.times <= 0:

@@ -11,6 +11,7 @@ from app.kernel.settings import settings
 from simulators.alipay import server as alipay
 from simulators.clock import BusinessClock, Now
 from simulators.fiscal_invoice import server as fiscal_invoice
+from simulators.insurance_bureau import server as insurance_bureau
 from simulators.running import Business, running
 from simulators.sms import server as sms
 from simulators.wechat_pay import server as wechat_pay
@@ -21,6 +22,7 @@ OPENERS: tuple[Callable[[Path, Now], Business], ...] = (
     alipay.opens,
     fiscal_invoice.opens,
     sms.opens,
+    insurance_bureau.opens,
 )
 
 
