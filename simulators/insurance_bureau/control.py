@@ -11,7 +11,7 @@ from simulators import book, control
 from simulators.insurance_bureau import control_money, enrolling, persons
 from simulators.insurance_bureau.enrolling import NewPerson
 from simulators.insurance_bureau.persons import Person
-from simulators.insurance_bureau.platform import Bureau, account
+from simulators.insurance_bureau.platform import Bureau, account, hospital
 from simulators.insurance_bureau.records import owed
 from simulators.keys import write_private
 from simulators.people import PhoneRefusal
@@ -63,8 +63,27 @@ async def show_book(state: State) -> dict[str, Any]:
     return {
         "balanced": book.is_balanced(platform.store),
         "accounts": book.balances(platform.store),
+        "merchant": _totals(platform),
         "owed": owed(platform),
     }
+
+
+def _totals(platform: Bureau) -> book.Totals:
+    """What the bureau came to owe the hospital, and what was taken back of it; nothing is ever on its way."""
+    row = platform.store.row(
+        """select coalesce(sum(max(amount_fen, 0)), 0) as paid, coalesce(sum(-min(amount_fen, 0)), 0) as back
+           from entry where account = :account""",
+        account=hospital(platform.identity.fixmedins_code),
+    )
+    assert row is not None, "an aggregate always has a row"
+    net_fen = row["paid"] - row["back"]
+    return book.Totals(
+        paid_fen=row["paid"],
+        refunded_fen=row["back"],
+        refunding_fen=0,
+        net_fen=net_fen,
+        balance_fen=net_fen,
+    )
 
 
 def _person_called(platform: Bureau, psn_no: str) -> Person:

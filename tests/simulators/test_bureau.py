@@ -215,6 +215,22 @@ def test_a_made_up_person_has_a_right_number(simulators: Simulators) -> None:
     assert simulators.control_answer(BUREAU, "GET", "/persons/none").status_code == 404
 
 
+def test_the_book_holds_a_persons_account(simulators: Simulators) -> None:
+    before = simulators.control(BUREAU, "GET", "/book")
+    person = new_person(simulators, account_fen=321)
+    told = simulators.control(BUREAU, "GET", "/book")
+    assert told["balanced"]
+    assert {"account": f"account:{person['psn_no']}", "balance_fen": 321} in told["accounts"]
+    assert told["merchant"] == before["merchant"]
+    assert told["merchant"]["net_fen"] == told["merchant"]["balance_fen"]
+    [entry] = [
+        entry
+        for entry in simulators.control(BUREAU, "GET", "/book/entries")["items"]
+        if entry["reference"] == person["psn_no"] and entry["account"] == "bank"
+    ]
+    assert (entry["kind"], entry["amount_fen"]) == ("opening", -321)
+
+
 def test_the_hospital_may_speak_plainly(simulators: Simulators, client: Client) -> None:
     person = new_person(simulators)
     card_path = Path(simulators.folder) / "insurance_bureau.json"
