@@ -12,9 +12,11 @@ from simulators.insurance_bureau import control_money, enrolling, persons
 from simulators.insurance_bureau.enrolling import NewPerson
 from simulators.insurance_bureau.persons import Person
 from simulators.insurance_bureau.platform import Bureau, account, hospital
-from simulators.insurance_bureau.records import owed
+from simulators.insurance_bureau.records import latest, owed
 from simulators.keys import write_private
 from simulators.people import PhoneRefusal
+
+SHOWN_MAX = 50
 
 
 class NewProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +25,15 @@ class NewProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def app(platform: Bureau) -> Litestar:
     return control.app_without_wallets(
-        platform, show_book, enrol, show_person, issue_token, switch, *control_money.HANDLERS
+        platform,
+        show_book,
+        enrol,
+        list_persons,
+        show_person,
+        list_settlements,
+        issue_token,
+        switch,
+        *control_money.HANDLERS,
     )
 
 
@@ -31,6 +41,18 @@ def app(platform: Bureau) -> Litestar:
 async def enrol(state: State, data: JSONBody[NewPerson]) -> dict[str, Any]:
     platform: Bureau = state.platform
     return _shown(platform, enrolling.enrol(platform, data, await platform.now()))
+
+
+@get("/persons")
+async def list_persons(state: State) -> dict[str, Any]:
+    platform: Bureau = state.platform
+    return {"items": [_shown(platform, person) for person in persons.everybody(platform, limit=SHOWN_MAX)]}
+
+
+@get("/settlements")
+async def list_settlements(state: State) -> dict[str, Any]:
+    """The newest settlements with their shares, in fen."""
+    return {"items": latest(state.platform, limit=SHOWN_MAX)}
 
 
 @get("/persons/{psn_no:str}")
@@ -81,6 +103,7 @@ def _totals(platform: Bureau) -> book.Totals:
         paid_fen=row["paid"],
         refunded_fen=row["back"],
         refunding_fen=0,
+        fee_fen=0,
         net_fen=net_fen,
         balance_fen=net_fen,
     )

@@ -170,6 +170,12 @@ def issue_token(platform: Bureau, person: Person, now: datetime) -> str:
     return token
 
 
+def everybody(platform: Bureau, *, limit: int) -> list[Person]:
+    """Whom the control API enrolled, newest first."""
+    rows = platform.store.rows("select * from person order by created_at desc limit :limit", limit=limit)
+    return [Person(**dict(row)) for row in rows]
+
+
 def find(platform: Bureau, psn_no: str) -> Person | None:
     row = platform.store.row("select * from person where psn_no = :psn_no", psn_no=psn_no)
     return Person(**dict(row)) if row is not None else None

@@ -154,6 +154,18 @@ def live_settlements(store: Store, mdtrt_id: str) -> list[Row]:
     )
 
 
+def latest(platform: Bureau, *, limit: int) -> list[dict[str, Any]]:
+    """The newest settlements with their shares in fen; `reversed_at` where one was taken back."""
+    rows = platform.store.rows(
+        """select s.setl_id, s.psn_no, person.psn_name, s.at, s.reversed_at,
+                  c.medfee_fen, c.fund_fen, c.account_fen, c.cash_fen
+           from settlement s join person using (psn_no) join claim c using (setl_id)
+           order by s.seq desc limit :limit""",
+        limit=limit,
+    )
+    return [dict(row) for row in rows]
+
+
 def owed(platform: Bureau) -> dict[str, dict[str, int]]:
     """What funds and accounts paid the hospital, took back, and owe it, in fen, from the journals alone."""
     rows = platform.store.rows(

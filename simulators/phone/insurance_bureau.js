@@ -1,6 +1,6 @@
 // The insured: who they are, the code they show, what was settled for them.
 import { backstage } from "/phone/backstage.js";
-import { askIfKnown, empty, field, form, group, h, live, money, press, say, tag, tell, when } from "/phone/parts.js";
+import { ask, empty, field, form, group, h, live, money, press, say, tag, tell, when } from "/phone/parts.js";
 import { openPhone } from "/phone/phone.js";
 
 const TYPES = { 310: "职工医保", 390: "居民医保" };
@@ -13,16 +13,7 @@ const persons = {
 };
 
 async function insured() {
-  const told = await askIfKnown("/persons");
-  return { items: told ? told.items : await enrolledHere(), codes: Object.fromEntries(codes) };
-}
-
-// A bureau that lists nobody still knows those this page enrolled.
-const remembered = () => JSON.parse(localStorage.getItem("persons") ?? "[]");
-
-async function enrolledHere() {
-  const found = await Promise.all(remembered().map((number) => askIfKnown(`/persons/${number}`)));
-  return found.filter(Boolean);
+  return { items: (await ask("/persons")).items, codes: Object.fromEntries(codes) };
 }
 
 function draw(told) {
@@ -35,7 +26,7 @@ function drawPerson(person) {
   return h(
     "li",
     { class: "card" },
-    h("div", { class: "spread" }, h("h3", {}, person.psn_name ?? person.name), tag(TYPES[person.insutype] ?? "参保", "done")),
+    h("div", { class: "spread" }, h("h3", {}, person.psn_name), tag(TYPES[person.insutype] ?? "参保", "done")),
     h("p", { class: "muted" }, [person.certno, person.psn_no].filter(Boolean).join(" · ")),
     person.account_fen === undefined ? null : h("p", {}, "个人账户 ", money(person.account_fen)),
     code ? h("output", { class: "code number" }, code) : null,
@@ -58,8 +49,7 @@ function enrolForm() {
     ],
     "登记",
     async ({ certno, ...given }, made) => {
-      const person = await tell("/persons", certno ? { ...given, certno } : given);
-      localStorage.setItem("persons", JSON.stringify([person.psn_no, ...remembered()]));
+      await tell("/persons", certno ? { ...given, certno } : given);
       made.reset();
       say("登记好了");
     },
@@ -70,25 +60,36 @@ function enrolForm() {
 const settlements = {
   name: "settlements",
   title: "结算",
-  draw: () => h("div", {}, group("医保结算", live(() => askIfKnown("/settlements"), drawSettlements))),
+  draw: () => h("div", {}, group("医保结算", live(() => ask("/settlements"), drawSettlements))),
 };
 
+const SHARES = [
+  ["费用总额", "medfee_fen"],
+  ["医保基金", "fund_fen"],
+  ["个人账户", "account_fen"],
+  ["本人现金", "cash_fen"],
+];
+
 function drawSettlements(told) {
-  const items = told === null ? [] : told.items;
+  const { items } = told;
   if (items.length === 0) return empty("还没有医保结算。");
-  return h("ul", {}, items.slice(-30).reverse().map((one) =>
+  return h("ul", {}, items.map((one) =>
     h(
       "li",
       { class: "card" },
-      h("div", { class: "spread" }, h("h3", {}, one.psn_name ?? one.psn_no), tag(String(one.state ?? "已结算"))),
-      h("p", { class: "muted" }, [one.setl_id, one.at ? when(one.at) : null].filter(Boolean).join(" · ")),
-      h("dl", {}, Object.entries(one).filter(([name]) => name.endsWith("_fen")).map(([name, fen]) =>
-        h("div", {}, h("dt", {}, name.replace(/_fen$/, "")), h("dd", {}, money(fen))))),
+      h("div", { class: "spread" }, h("h3", {}, one.psn_name), one.reversed_at ? tag("已退费") : tag("已结算", "done")),
+      h("p", { class: "muted" }, `${one.setl_id} · ${when(one.at)}`),
+      h("dl", {}, SHARES.map(([words, name]) => h("div", {}, h("dt", {}, words), h("dd", {}, money(one[name]))))),
     )));
 }
 
+const owes = (told) => [
+  ["基金应付医院", told.owed.funds.net_fen],
+  ["个人账户应付医院", told.owed.accounts.net_fen],
+];
+
 openPhone({
-  screens: [persons, settlements, backstage({ book: () => [], notifies: false })],
+  screens: [persons, settlements, backstage({ book: owes, notifies: false })],
   note: {
     title: "用医保码就医",
     steps: ["登记一位参保人。", "出示医保码，把它交给医院。", "结算之后，统筹和个人账户的金额在“结算”里。"],

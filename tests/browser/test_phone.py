@@ -11,11 +11,12 @@ from playwright.sync_api import Page, Playwright, expect
 from tests.browser.watching import Watched, barriers, overflowing, small_targets, watching
 from tests.simulators import raw_alipay, raw_fiscal_invoice, raw_sms, raw_wechat_pay
 from tests.simulators.conftest import Simulators
+from tests.simulators.raw_bureau_money import Cashier, plain_client
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
 FINGER = 44
-WX, ALI, SMS, FISCAL = "wechat_pay", "alipay", "sms", "fiscal_invoice"
+WX, ALI, SMS, FISCAL, BUREAU = "wechat_pay", "alipay", "sms", "fiscal_invoice", "insurance_bureau"
 NETWORK = "Failed to load resource"
 
 
@@ -216,8 +217,30 @@ def test_messages_and_bills_arrive_by_themselves(simulators: Simulators, phone: 
     expect(shown.get_by_role("link", name="打开票据")).to_have_attribute("href", bill["pictureUrl"])
 
 
+def test_an_insured_person_shows_a_code_and_sees_the_settlement(
+    simulators: Simulators, phone: Callable[..., Page]
+) -> None:
+    page = phone(BUREAU)
+    page.get_by_label("姓名").fill("测试丁")
+    page.get_by_role("button", name="登记", exact=True).click()
+    card = page.get_by_role("listitem").filter(has_text="测试丁")
+    expect(card).to_contain_text("职工医保")
+    card.get_by_role("button", name="出示医保码").click()
+    expect(card.get_by_role("status")).to_have_text(re.compile(r"[0-9a-f]{32}"))
+
+    cashier = Cashier(simulators, plain_client(simulators), name="测试戊")
+    cashier.upload(cashier.line("XDEMO0001", "1200"))
+    cashier.presettle("1200.00")
+    settled = cashier.settle("1200.00")
+    page.get_by_role("button", name="结算", exact=True).click()
+    shown = page.get_by_role("listitem").filter(has_text=settled["setl_id"])
+    expect(shown).to_contain_text("测试戊")
+    expect(shown).to_contain_text("¥1,200.00")
+    expect(shown).to_contain_text("已结算")
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-@pytest.mark.parametrize("name", [WX, ALI, SMS, FISCAL])
+@pytest.mark.parametrize("name", [WX, ALI, SMS, FISCAL, BUREAU])
 def test_every_screen_is_free_of_barriers(
     simulators: Simulators, phone: Callable[..., Page], name: str, size: dict[str, int]
 ) -> None:

@@ -45,3 +45,10 @@ def test_every_control_port_has_its_page_and_nothing_else_of_the_folder(simulato
         assert simulators.http.get(card["control_url"] + "/phone/phone.css").status_code == 200
         for hidden in ("pages.py", "page.html", "..%2Fmain.py", "nothing.js"):
             assert simulators.http.get(card["control_url"] + f"/phone/{hidden}").status_code == 404
+
+
+def test_every_platform_answers_before_anything_has_happened(simulators: Simulators) -> None:
+    for name in simulators.cards:
+        for path in ("/healthz", "/book", "/book/entries", "/notices", "/faults"):
+            assert simulators.control_answer(name, "GET", path).status_code in (200, 404), (name, path)
+        assert simulators.control(name, "GET", "/faults")["armed"] == []
