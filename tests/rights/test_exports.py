@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,6 @@ import pytest
 from app.kernel.actor import Actor, system
 from app.kernel.errors import DomainError
 from app.kernel.settings import ROOT
-from app.outpatient.rules import at
 from app.patients.access import ConsentRequired
 from app.patients.consents import consents_of, withdraw_consent
 from app.patients.copying import Section
@@ -81,7 +80,6 @@ def test_the_page_tells_what_a_copy_holds() -> None:
 
 @pytest.fixture
 async def two_stories(db: str) -> tuple[Story, Story]:
-    await set_clock(at(date(2031, 3, 3), time(7, 50)))  # their sessions begin at eight
     return await story("欧阳甲一"), await story("司徒乙二")
 
 
