@@ -1,5 +1,6 @@
 """`jiuyi audit` and `jiuyi record`, as people type them."""
 
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import click
 
 from app.launch import environment
+from app.launch.acting import in_database
 
 
 @click.group()
@@ -43,7 +45,37 @@ def audit_restored(reason: str) -> None:
     environment.join_running_hospital()
     from app.traces import telling as room
 
-    room.acknowledge_restore(reason)
+    in_database(lambda: room.acknowledge_restore(reason))
+
+
+PASSPHRASE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@audit.command("archive")
+@click.option("--before", required=True, metavar="YYYY-MM", help="months before this one")
+@click.option("--passphrase-file", type=PASSPHRASE_FILE, help="its first line is the passphrase")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def archive_audit(before: str, folder: Path, passphrase_file: Path | None) -> None:
+    """Move old months of the traces into encrypted files in FOLDER; what must stay is refused."""
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", before):
+        raise click.BadParameter("YYYY-MM", param_hint="--before")
+    environment.join_running_hospital()
+    from app.backup import folder as names
+    from app.backup import old_months, passphrases
+
+    new = not (folder / names.IDENTITY).exists()
+    old_months.run(before, folder.absolute(), passphrases.ask(passphrase_file, new=new))
+
+
+@audit.command("archived")
+@click.option("--passphrase-file", type=PASSPHRASE_FILE, help="its first line is the passphrase")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def check_archived(folder: Path, passphrase_file: Path | None) -> None:
+    """Verify the archived months in FOLDER against the seals."""
+    environment.join_running_hospital()
+    from app.backup import old_months, passphrases
+
+    old_months.check(folder.absolute(), passphrases.ask(passphrase_file, new=False))
 
 
 @click.command()
@@ -57,4 +89,4 @@ def record(table: str, record_id: str, at: datetime | None) -> None:
     environment.join_running_hospital()
     from app.traces import telling as room
 
-    room.show_record(table=table, record_id=record_id, at=at)
+    in_database(lambda: room.show_record(table=table, record_id=record_id, at=at))

@@ -45,6 +45,7 @@ from app.patients.majority import tell_majority
 from app.rights.answering import tell_overdue as tell_requests_overdue
 from app.subscriptions import SUBSCRIPTIONS
 from app.traces.sealing import keep_sealing
+from app.traces.watching import watch_traces
 from notifications.retention import forget_old
 
 log = structlog.get_logger()
@@ -69,6 +70,7 @@ SWEEPS: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
     ("identity.forget_nonces", 30, forget_nonces),
     ("identity.forget_tries", 60, forget_tries),
     ("traces.seal", 1, keep_sealing),
+    ("traces.watch", 300, watch_traces),
     ("alerts.escalate", 1, escalate_overdue),
     ("billing.attempts", 1, sweep_attempts),
     ("billing.bills", 2, expire_bills),

@@ -15,6 +15,7 @@ CLOSE_REPLACED = 4009
 CLOSE_DRAIN = 4012
 CLOSE_TOO_MANY = 4029
 CLOSE_MALFORMED = 4400
+CLOSE_UNNOTED = 4503
 
 
 # It is written into the ledger and compared: nothing unprintable, nothing endless.

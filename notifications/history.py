@@ -19,6 +19,7 @@ from app.kernel.database import (
 )
 from app.kernel.errors import OutcomeUnknown, Unavailable
 from app.kernel.ids import new_id
+from app.traces.showing import gathering, note_reply
 from notifications.frames import Ev, write_frame
 from notifications.streams import State
 
@@ -45,11 +46,23 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """One event, encoded once for all who hear it. `ref_id` is what the event is about, if it says so."""
+    """One event, encoded once for all who hear it. `ref_id` is what the event is about, if it says so.
+
+    `persons` are whom it shows, for the access log.
+    """
 
     seq: int
     frame: str
     ref_id: str | None
+    persons: tuple[UUID, ...] = ()
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A state, whom it shows, and the number up to which it holds."""
+
+    head: Head
+    state: dict[str, Any]
+    persons: tuple[UUID, ...]
 
 
 @action
@@ -80,10 +93,14 @@ async def heads(actor: Actor, *, streams: Sequence[str]) -> list[Head]:
 
 @query
 async def events_after(actor: Actor, *, wanted: Sequence[tuple[str, int]]) -> dict[str, list[Stored]]:
-    """Per stream the next events after a number, at most EVENTS_MAX each, in order."""
+    """Per stream the next events after a number, at most EVENTS_MAX each, in order.
+
+    One that does not say whom it shows is left out: to who reads on it is a hole.
+    """
     rows = await fetch(
         "SELECT e.* FROM unnest($1::text[], $2::bigint[]) AS w(stream, after)"
         " CROSS JOIN LATERAL (SELECT * FROM rt_event r WHERE r.stream = w.stream AND r.seq > w.after"
+        " AND r.persons IS NOT NULL"
         " ORDER BY r.seq LIMIT $3) e ORDER BY e.stream, e.seq",
         [stream for stream, _ in wanted],
         [after for _, after in wanted],
@@ -98,17 +115,18 @@ async def events_after(actor: Actor, *, wanted: Sequence[tuple[str, int]]) -> di
 def _stored(row: Any) -> Stored:
     d = msgspec.json.decode(row["d"])
     frame = Ev(row["stream"], row["seq"], row["id"], row["type"], row["prio"], row["at"], row["ttl_s"], d)
-    return Stored(row["seq"], write_frame(frame), d.get("alert_id"))
+    return Stored(row["seq"], write_frame(frame), d.get("alert_id"), tuple(row["persons"]))
 
 
 @snapshot
-async def head_and_state(
-    actor: Actor, *, stream: str, owner_id: UUID, state: State
-) -> tuple[Head, dict[str, Any]]:
+async def picture_of(actor: Actor, *, stream: str, owner_id: UUID, state: State) -> Picture:
     """The state and the number up to which it holds, of one and the same moment."""
     head = await _head(stream)
     assert head is not None, f"{stream} is listened to, so it has a head"
-    return head, await state(actor, owner_id)
+    with gathering() as shown:
+        seen = await state(actor, owner_id)
+        note_reply(seen)
+    return Picture(head, seen, tuple(shown.persons))
 
 
 class Cursor(msgspec.Struct, frozen=True):

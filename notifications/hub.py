@@ -6,7 +6,7 @@ import contextvars
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -20,12 +20,13 @@ from notifications.history import (
     LEDGER_AWAY,
     Cursor,
     Head,
+    Picture,
     Stored,
     ensure_head,
     events_after,
-    head_and_state,
     heads,
     note_cursors,
+    picture_of,
 )
 from notifications.limits import LIMITS, Limits
 from notifications.lines import Lines
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 GO_SECONDS_MAX = 0.5
 
 log = structlog.get_logger()
-
-Picture = asyncio.Task[tuple[Head, dict[str, Any]]]
 
 SOCKETS = Gauge("jiuyi_rt_sockets", "Open realtime connections", ["kind"])
 UNACKNOWLEDGED = Gauge("jiuyi_rt_unacknowledged", "Events under way that no client has acknowledged yet")
@@ -58,7 +57,7 @@ class Feed:
         self.seq = head.seq
         self.recent: deque[Stored] = deque(maxlen=EVENTS_MAX)
         self.sessions: set[Session] = set()
-        self.picture: Picture | None = None
+        self.picture: asyncio.Task[Picture] | None = None
         self.pictured_at = 0.0
 
     def after(self, seq: int) -> list[Stored] | None:
@@ -177,12 +176,12 @@ class Hub:
         feed.sessions.add(session)
         return feed, head
 
-    async def picture(self, feed: Feed, kind: StreamKind, owner_id: UUID) -> tuple[Head, dict[str, Any]]:
+    async def picture(self, feed: Feed, kind: StreamKind, owner_id: UUID) -> Picture:
         """State and number of one moment. When everybody comes back at once they share one."""
         taken = feed.picture
         failed = taken is not None and taken.done() and (taken.cancelled() or taken.exception() is not None)
         if taken is None or failed or time.monotonic() - feed.pictured_at > self.limits.picture_s:
-            taking = head_and_state(self.actor, stream=feed.stream, owner_id=owner_id, state=kind.state)
+            taking = picture_of(self.actor, stream=feed.stream, owner_id=owner_id, state=kind.state)
             taken = asyncio.get_running_loop().create_task(taking, context=contextvars.Context())
             feed.picture, feed.pictured_at = taken, time.monotonic()
         return await asyncio.shield(taken)

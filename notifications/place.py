@@ -1,7 +1,7 @@
 """Where one socket stands in one stream: what was sent, what has arrived, and what comes next."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,12 +15,22 @@ if TYPE_CHECKING:
     from notifications.hub import Feed, Hub
 
 Send = Callable[[str], Awaitable[None]]
+NoteShown = Callable[[StreamKind, list[UUID]], Awaitable[None]]
 
 
 class Place:
     """At most `window` events are under way; the rest waits in the ledger, so nothing can be dropped."""
 
-    def __init__(self, hub: "Hub", feed: "Feed", kind: StreamKind, owner_id: UUID, *, window: int) -> None:
+    def __init__(
+        self,
+        hub: "Hub",
+        feed: "Feed",
+        kind: StreamKind,
+        owner_id: UUID,
+        *,
+        window: int,
+        note_shown: NoteShown,
+    ) -> None:
         self.hub = hub
         self.feed = feed
         self.kind = kind
@@ -32,6 +42,8 @@ class Place:
         self.confirmed = 0  # `acked` as the client said it; a snapshot also moves `acked`
         self.noted = 0  # what of `confirmed` is written down
         self.progress_at = time.monotonic()
+        self.note_shown = note_shown
+        self.noted_persons: set[UUID] = set()
         self.unproved: dict[int, list[str]] = {}  # what an acknowledgement of this number proves to be there
 
     def resume(self, head: Head, *, epoch: UUID | None, after: int | None) -> bool:
@@ -109,7 +121,9 @@ class Place:
             events = await self._from_ledger(after)
         if not events or events[0].seq != after + 1:
             return self.sent != after  # a resync came in between: that was another question
-        for event in events[: self.room()]:
+        due = events[: self.room()]
+        await self._note(person for event in due for person in event.persons)
+        for event in due:
             if event.seq - 1 != self.sent:
                 break  # the same
             if self.sent == self.acked:
@@ -132,10 +146,23 @@ class Place:
 
     async def _show(self, send: Send) -> None:
         """The state and the number up to which it holds."""
-        head, state = await self.hub.picture(self.feed, self.kind, self.owner_id)
+        picture = await self.hub.picture(self.feed, self.kind, self.owner_id)
+        await self._note(picture.persons)
+        head, state = picture.head, picture.state
         self.epoch = head.epoch
         self.sent = self.acked = head.seq
         self.progress_at = time.monotonic()
         if refs := self.kind.shown(state):
             self.unproved[head.seq] = refs
         await send(write_frame(Snap(head.stream, head.epoch, head.seq, msgspec.to_builtins(state))))
+
+    async def _note(self, persons: Iterable[UUID]) -> None:
+        """Whoever appears on this screen for the first time since it joined is written down before."""
+        new = [person for person in dict.fromkeys(persons) if person not in self.noted_persons]
+        if new:
+            await self.note_shown(self.kind, new)
+            self.noted_persons.update(new)
+
+    def forget_noted(self) -> None:
+        """Somebody else's login looks on: for it everybody appears for the first time."""
+        self.noted_persons.clear()

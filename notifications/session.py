@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import assert_never
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -21,7 +22,7 @@ from app.kernel import clock
 from app.kernel.actor import Actor
 from app.kernel.errors import NotFound
 from app.kernel.ids import new_id
-from app.traces.access_log import ACCESS_LOG, Entry
+from app.traces.access_log import ACCESS_LOG, Entry, TrailUnavailable
 from notifications.frames import (
     CLOSE_AUTH,
     CLOSE_DRAIN,
@@ -30,6 +31,7 @@ from notifications.frames import (
     CLOSE_REPLACED,
     CLOSE_SLOW,
     CLOSE_TOO_MANY,
+    CLOSE_UNNOTED,
     PROTOCOL,
     Ack,
     Bye,
@@ -174,25 +176,38 @@ class Session:
         if found is None:
             raise Close(CLOSE_FORBIDDEN, "stream refused")
         joins = await may_join(self.actor, *found)
-        await self._note(wanted.s, found[0], HTTPStatus.OK if joins else HTTPStatus.FORBIDDEN)
+        await self._note(found[0], status=HTTPStatus.OK if joins else HTTPStatus.FORBIDDEN, reason=wanted.s)
         if not joins:
             raise Close(CLOSE_FORBIDDEN, "stream refused")
         feed, head = await self.hub.attach(self, wanted.s)
-        place = self.places[wanted.s] = Place(self.hub, feed, *found, window=self.window)
+        place = self.places[wanted.s] = Place(
+            self.hub, feed, *found, window=self.window, note_shown=self._note
+        )
         resumed = place.resume(head, epoch=wanted.epoch, after=wanted.after)
         return StreamHead(wanted.s, head.epoch, head.seq, "resume" if resumed else "snapshot")
 
-    async def _note(self, stream: str, kind: StreamKind, status: HTTPStatus) -> None:
-        """To listen is one access: a state is shared by all its listeners, so it names no persons."""
+    async def _note(
+        self,
+        kind: StreamKind,
+        persons: Sequence[UUID] = (),
+        *,
+        status: HTTPStatus = HTTPStatus.OK,
+        reason: str = "",
+    ) -> None:
+        """To join is an access, and so is each person who appears; what cannot be noted ends the line."""
         entry = Entry(
             actor=self.actor,
             role=role_of(self.actor),
             permission=kind.permission,
             status=status,
             address=self.address,
-            reason=stream,
+            persons=tuple(persons),
+            reason=reason,
         )
-        await ACCESS_LOG.write(entry)
+        try:
+            await ACCESS_LOG.write(entry)
+        except TrailUnavailable as error:
+            raise Close(CLOSE_UNNOTED, TrailUnavailable.code) from error
 
     async def _read(self) -> Close:
         while True:
@@ -239,6 +254,9 @@ class Session:
         for place in self.places.values():
             if not await may_join(renewed.actor, place.kind, place.owner_id):
                 raise Close(CLOSE_FORBIDDEN, "stream refused")
+        if renewed.actor.session_id != self.actor.session_id:
+            for place in self.places.values():
+                place.forget_noted()
         self.listener = renewed
 
     async def _tell_proved(self, place: Place, seq: int) -> None:

@@ -1,5 +1,6 @@
-"""The control API every platform has: people, the book, notifications, faults."""
+"""The control API every platform has: its page, people, the book, notifications, faults."""
 
+import re
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -14,8 +15,10 @@ from simulators.clock import Now
 from simulators.faults import FaultBoard
 from simulators.notices import Courier, Notice
 from simulators.people import Payer, PhoneRefusal
+from simulators.phone import pages as phone_pages
 from simulators.store import Store
 
+LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?\Z")
 PAGE_MAX = 500
 NOTICES_SHOWN = 200
 
@@ -28,6 +31,10 @@ class Platform(Protocol):
     store: Store
     faults: FaultBoard
     courier: Courier
+
+
+class Bank(Platform, Protocol):
+    """A platform whose people have wallets there."""
 
     @property
     def merchant_id(self) -> str: ...
@@ -50,15 +57,35 @@ class NewFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(gt=0, le=3600)] = 12.0
 
 
-def app(platform: Platform, *handlers: HTTPRouteHandler) -> Litestar:
-    """The control API of one platform: the common part and its own."""
+def app(platform: Bank, *handlers: HTTPRouteHandler) -> Litestar:
+    """The control API of a platform with wallets: the common parts and its own."""
+    return app_without_wallets(platform, *WALLETS, *handlers)
+
+
+def app_without_wallets(platform: Platform, *handlers: HTTPRouteHandler) -> Litestar:
+    """The control API of one platform: what all have, and its own."""
     return Litestar(
-        [*COMMON, *handlers],
+        [*COMMON, *phone_pages.handlers(platform.name), *handlers],
         state=State({"platform": platform}),
+        before_request=refuse_strangers,
         exception_handlers={PhoneRefusal: refused},
         openapi_config=None,
         logging_config=None,
     )
+
+
+def refuse_strangers(request: Request[Any, Any, State]) -> Response[dict[str, str]] | None:
+    """Only this machine's own page and programs may call, although nothing is signed.
+
+    A browser names the page that asks (Origin) and the address it believes to speak to (Host). A foreign
+    Origin is another website's page; a foreign Host is a name that was made to point here afterwards.
+    """
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    if not LOOPBACK_HOST.match(host):
+        return refused(request, PhoneRefusal(403, "FOREIGN_HOST", "控制台只接受本机地址，请用 127.0.0.1"))
+    if origin is not None and origin != f"http://{host}":
+        return refused(request, PhoneRefusal(403, "FOREIGN_ORIGIN", "控制台不接受其他网页的请求"))
+    return None
 
 
 def refused(_request: Request[Any, Any, State], refusal: PhoneRefusal) -> Response[dict[str, str]]:
@@ -79,7 +106,7 @@ async def healthz(state: State) -> dict[str, str]:
 
 @post("/payers")
 async def open_payer(state: State, data: JSONBody[NewPayer]) -> Response[dict[str, Any]]:
-    platform: Platform = state.platform
+    platform: Bank = state.platform
     payer_id, second_id = platform.payer_ids(data.id)
     payer, is_new = people.open_wallet(
         platform.store,
@@ -89,6 +116,14 @@ async def open_payer(state: State, data: JSONBody[NewPayer]) -> Response[dict[st
         at=await platform.now(),
     )
     return Response(_shown(platform, payer), status_code=201 if is_new else 200)
+
+
+@get("/payers")
+async def list_payers(state: State) -> dict[str, Any]:
+    """Everybody with a wallet here, newest first."""
+    platform: Bank = state.platform
+    found = people.newest(platform.store, limit=PAGE_MAX)
+    return {"items": [_shown(platform, payer) for payer in found]}
 
 
 @get("/payers/{payer:str}")
@@ -104,7 +139,7 @@ async def issue_login_code(state: State, payer: FromPath[str]) -> dict[str, Any]
 
 @get("/book")
 async def show_book(state: State) -> dict[str, Any]:
-    platform: Platform = state.platform
+    platform: Bank = state.platform
     return {
         "balanced": book.is_balanced(platform.store),
         "accounts": book.balances(platform.store),
@@ -182,12 +217,15 @@ async def disarm_fault(state: State, fault_id: FromPath[int]) -> dict[str, int]:
     return {"disarmed": state.platform.faults.disarm(fault_id)}
 
 
-COMMON: tuple[HTTPRouteHandler, ...] = (
-    healthz,
+WALLETS: tuple[HTTPRouteHandler, ...] = (
     open_payer,
+    list_payers,
     show_payer,
     issue_login_code,
     show_book,
+)
+COMMON: tuple[HTTPRouteHandler, ...] = (
+    healthz,
     show_entries,
     list_notices,
     deliver_notice,
@@ -200,7 +238,7 @@ COMMON: tuple[HTTPRouteHandler, ...] = (
 )
 
 
-def _shown(platform: Platform, payer: Payer) -> dict[str, Any]:
+def _shown(platform: Bank, payer: Payer) -> dict[str, Any]:
     return {"id": payer.id, **platform.payer_names(payer), "balance_fen": payer.balance_fen}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -94,11 +95,16 @@ PAYING = (
 NOTICE_SKEW = {"stale": timedelta(seconds=-301), "early": timedelta(seconds=302)}
 
 
+# What a platform that tells nobody anything can do without.
+OF_NOTICES = tuple(fault.name for fault in COMMON if fault.part in (Part.OUTBOX, Part.NOTICE))
+
+
 class FaultBoard:
     """The faults one platform knows, and those armed now; a restart disarms all."""
 
-    def __init__(self, *more: Fault) -> None:
-        self.known = {fault.name: fault for fault in (*COMMON, *more)}
+    def __init__(self, *more: Fault, without: Sequence[str] = ()) -> None:
+        """`without`: the common ones that make no sense where nothing is signed."""
+        self.known = {fault.name: fault for fault in (*COMMON, *more) if fault.name not in without}
         self.armed: list[Armed] = []
         self._ids = itertools.count(1)
 
@@ -122,11 +128,11 @@ class FaultBoard:
         self.armed = staying
         return gone
 
-    def take(self, part: Part, *, endpoint: str, text: str) -> tuple[Fault, Armed] | None:
-        """Use up one turn of the first armed fault that fits."""
+    def take(self, part: Part, *, endpoint: str, text: str, name: str = "") -> tuple[Fault, Armed] | None:
+        """Use up one turn of the first armed fault that fits, of this name if one is given."""
         for armed in self.armed:
             fault = self.known[armed.name]
-            fits = fault.part == part and armed.endpoint in ("", endpoint)
+            fits = fault.part == part and name in ("", fault.name) and armed.endpoint in ("", endpoint)
             if fits and armed.reference in text:
                 armed.times -= 1
                 if armed.times <= 0:

@@ -10,11 +10,20 @@ from pathlib import Path
 from app.kernel.settings import settings
 from simulators.alipay import server as alipay
 from simulators.clock import BusinessClock, Now
+from simulators.fiscal_invoice import server as fiscal_invoice
+from simulators.insurance_bureau import server as insurance_bureau
 from simulators.running import Business, running
+from simulators.sms import server as sms
 from simulators.wechat_pay import server as wechat_pay
 
 # A new platform is one line here: its folder's `server.opens` makes the Business that `running` serves.
-OPENERS: tuple[Callable[[Path, Now], Business], ...] = (wechat_pay.opens, alipay.opens)
+OPENERS: tuple[Callable[[Path, Now], Business], ...] = (
+    wechat_pay.opens,
+    alipay.opens,
+    fiscal_invoice.opens,
+    sms.opens,
+    insurance_bureau.opens,
+)
 
 
 @asynccontextmanager

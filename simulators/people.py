@@ -77,6 +77,11 @@ def find_payer(store: Store, payer_id: str) -> Payer | None:
     return Payer(row["id"], row["second_id"], balance_fen(store, wallet(row["id"])))
 
 
+def newest(store: Store, *, limit: int) -> list[Payer]:
+    rows = store.rows("select id, second_id from payer order by rowid desc limit :limit", limit=limit)
+    return [Payer(row["id"], row["second_id"], balance_fen(store, wallet(row["id"]))) for row in rows]
+
+
 def issue_code(store: Store, payer: Payer) -> str:
     """The payer opens the mini-program: a code, good once, for five minutes of wall time."""
     code = secrets.token_hex(16)

@@ -1,8 +1,8 @@
 """No ID number, phone number or address lies readable in a dump, the WAL, Redis, the logs or the events.
 
 A whole hospital on servers of its own has its two thousand patients, takes in hundreds more (in the long
-form a thousand) from outside, lives through a day and changes its keys meanwhile. Then the search opens what
-it stores, and looks for every number in everything that was written anywhere.
+form a thousand) from outside, lives through a day and changes its keys in the middle. Then the search opens
+what it stores, and looks for every number in everything that was written anywhere.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from app.launch.binaries import postgres_binaries
 from app.launch.embedded import embedded_servers
 from app.patients.rules import check_character
 from app.seed.people import PATIENTS
+from tests.evidence import evidence
 from tests.hospital import RunningHospital, run_hospital
 from tests.scanning import forms_of, found
 from tests.visitors import day_at
@@ -47,6 +49,8 @@ PLACES = ("dump", "wal", "redis", "logs", "events")
 class Found(msgspec.Struct, frozen=True):
     """Everything that the hospital wrote, by place, and the identifiers that it must not show."""
 
+    phones: int
+    former: int  # persons that the rotation found
     files: dict[str, list[Path]]
     told: set[str]  # what people said at their phones
     stored: set[str]  # what decrypts from the database: theirs, the demo hospital's, the day's
@@ -77,22 +81,36 @@ async def come(day: Day, at: int, free: asyncio.Semaphore) -> None:
             await phone.post("/persons", person(at * PERSONS_OF_A_PHONE + nth))
 
 
-async def live(hospital: RunningHospital, phones: int) -> None:
-    """Registrations and logins; then booking, payments, notices, results, a stay. Keys change meanwhile."""
-    rotation = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.cli", "keys", "rotate", "--suite", "sm4-gcm", "--settle", "2"),
-        cwd=ROOT,
-        env=hospital.environment,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+async def live(hospital: RunningHospital, phones: int) -> int:
+    """Registrations and logins; then booking, payments, notices, results, a stay. In the middle keys change.
+
+    Returns how many persons had been written under the keys that were then replaced.
+    """
     async with httpx.AsyncClient(base_url=hospital.url, timeout=SECONDS_MAX) as http:
         day, free = day_at(hospital, http), asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(come(day, at, free) for at in range(phones)))
+        await asyncio.gather(*(come(day, at, free) for at in range(phones // 2)))
+        former = await sealed_with_first_keys(hospital.environment["DATABASE_URL"])
+        rotation = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "app.cli", "keys", "rotate", "--suite", "sm4-gcm", "--settle", "2"),
+            cwd=ROOT,
+            env=hospital.environment,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        await asyncio.gather(*(come(day, at, free) for at in range(phones // 2, phones - 1)))
         for _, _, step in STEPS:
             await step(day)
+        assert await asyncio.wait_for(rotation.wait(), ROTATION_SECONDS_MAX) == 0
+        await come(day, phones - 1, free)
         for line in day.lines:
             await line.close()
-    assert await asyncio.wait_for(rotation.wait(), ROTATION_SECONDS_MAX) == 0
+    return former
+
+
+async def sealed_with_first_keys(database_url: str) -> int:
+    connection = await asyncpg.connect(database_url)
+    count: int = await connection.fetchval("SELECT count(*) FROM person WHERE id_number LIKE '1:%'")
+    await connection.close()
+    return count
 
 
 async def opened(database_url: str) -> set[str]:
@@ -169,14 +187,14 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
         with embedded_servers(data, durable=False) as (database_url, redis_url):
             asyncio.run(schema.migrate(dsn=database_url))
             with run_hospital(database_url=database_url, redis_url=redis_url, data=data) as running:
-                asyncio.run(live(running, request.param))
+                former = asyncio.run(live(running, request.param))
             os.environ["JIUYI_DATA"] = str(data)
             settings.cache_clear()
             stored = asyncio.run(opened(database_url))
             people = [person(at) for at in range(request.param * PERSONS_OF_A_PHONE)]
             told = {one[name] for one in people for name in ("id_number", "phone", "address")}
             files = collect(data, folder, database_url, redis_url)
-            yield Found(files, told, stored, folder, database_url, redis_url)
+            yield Found(request.param, former, files, told, stored, folder, database_url, redis_url)
     finally:
         os.environ.clear()
         os.environ.update(kept)
@@ -184,11 +202,36 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 
 
 def test_no_identifier_lies_anywhere_in_plain(hospital: Found) -> None:
-    assert len(hospital.told) >= 3 * PHONES * PERSONS_OF_A_PHONE
+    assert len(hospital.told) >= 3 * hospital.phones * PERSONS_OF_A_PHONE
+    assert hospital.former >= PATIENTS + hospital.phones // 2 * PERSONS_OF_A_PHONE
     assert hospital.told <= hospital.stored
     assert len(hospital.stored) > len(hospital.told) + PATIENTS
     assert all(any(path.stat().st_size for path in hospital.files[place]) for place in PLACES)
-    assert hits_in(hospital, hospital.stored, hospital.files) == {place: set() for place in PLACES}
+    what = "identifiers searched in all that a hospital wrote while its keys changed"
+    with kept(hospital, "identifiers-at-rest", what) as numbers:
+        hits = hits_in(hospital, hospital.stored, hospital.files)
+        assert hits == {place: set() for place in PLACES}
+        numbers |= {"hits": counted(hits), "persons_under_former_keys": hospital.former}
+
+
+@contextmanager
+def kept(hospital: Found, name: str, what: str) -> Iterator[dict[str, Any]]:
+    """Of the long form a dated file stays."""
+    if hospital.phones != PHONES_LONG:
+        yield {}
+        return
+    with evidence(name, what) as numbers:
+        numbers |= {
+            "persons_who_came": hospital.phones * PERSONS_OF_A_PHONE,
+            "identifiers_told": len(hospital.told),
+            "identifiers_searched": len(hospital.stored),
+            "bytes": {place: sum(path.stat().st_size for path in hospital.files[place]) for place in PLACES},
+        }
+        yield numbers
+
+
+def counted(hits: dict[str, set[str]]) -> dict[str, int]:
+    return {place: len(texts) for place, texts in hits.items()}
 
 
 def hits_in(hospital: Found, texts: set[str], files: dict[str, list[Path]]) -> dict[str, set[str]]:
@@ -217,8 +260,10 @@ def test_control_one_planted_number_is_found_in_each_place(hospital: Found) -> N
     with log.open("ab") as file:
         file.write(f'{{"event": "{careless}"}}\n'.encode())
     files = collect(log.parents[1], hospital.folder, hospital.database_url, hospital.redis_url)
-    hits = hits_in(hospital, hospital.stored | {careless}, files)
-    assert hits == {place: {careless} for place in PLACES}
+    with kept(hospital, "identifiers-planted", "one planted number, searched in the same way") as numbers:
+        hits = hits_in(hospital, hospital.stored | {careless}, files)
+        assert hits == {place: {careless} for place in PLACES}
+        numbers["hits"] = counted(hits)
 
 
 @pytest.mark.parametrize("text", ["11010119850304999X", "13947110000", "浙江省杭州市西湖区文三路1号院1栋"])

@@ -113,6 +113,15 @@ def sync_to_disk(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
+def sync_names(folder: Path) -> None:
+    """A rename is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_manifest(folder: Path, manifest: Manifest, identity: Identity) -> Manifest:
     """Last of all, and in one step: without it the folder is no backup."""
     signed = msgspec.structs.replace(manifest, mac=_mac(manifest, manifest_key(identity)))
@@ -121,11 +130,7 @@ def write_manifest(folder: Path, manifest: Manifest, identity: Identity) -> Mani
         file.write(_encoded(signed))
         sync_to_disk(file)
     half.rename(folder / MANIFEST)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_names(folder)
     return signed
 
 

@@ -1,5 +1,6 @@
 """The audit trail of a restored hospital: its anchors, and whether its chain of seals holds."""
 
+import shutil
 from pathlib import Path
 
 import asyncpg
@@ -16,19 +17,32 @@ from app.traces.findings import CannotTell, Kind
 from app.traces.sealing import tell_restored
 from app.traces.verifying import verify
 
+HALF = ".restoring"  # in a folder of anchors: what it holds was not all brought back
+
 
 def lost_anchors(source: Path, identity: Identity, config: Settings) -> list[Path]:
     """The backup's anchors into folders that were lost. Those that are left know more and stay as they are.
 
-    Returns the latter.
+    Returns the latter. What was cut off is brought back from the start: half a folder would look like one
+    that is left, with a gap that nobody ever fills.
     """
     left: list[Path] = []
     for folder in config.anchors:
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / HALF).exists():
             left.append(folder)
         else:
-            unpack_anchors(source, identity, folder)
+            bring_back(source, identity, folder)
     return left
+
+
+def bring_back(source: Path, identity: Identity, folder: Path) -> None:
+    half = folder / HALF
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    unpack_anchors(source, identity, half)
+    for path in half.iterdir():
+        path.replace(folder / path.name)
+    half.rmdir()
 
 
 async def tell_anchors(url: str, left: list[Path], manifest: Manifest) -> list[Path]:

@@ -48,10 +48,12 @@ REVOKE ALL ON delivery FROM jiuyi_app;
 REVOKE ALL ON record_version FROM jiuyi_app, jiuyi_worker;
 REVOKE SELECT, UPDATE, DELETE ON access_log FROM jiuyi_app, jiuyi_worker;
 -- The sealer adds signed seals; their leaves only its function writes.
-REVOKE ALL ON seal, seal_leaf, anchor_state FROM jiuyi_app;
+REVOKE ALL ON seal, seal_leaf, anchor_state, trace_watch FROM jiuyi_app;
 REVOKE ALL ON seal_leaf FROM jiuyi_worker;
+REVOKE ALL ON trace_archive FROM jiuyi_app, jiuyi_worker;
 REVOKE UPDATE, DELETE ON seal FROM jiuyi_worker;
-REVOKE EXECUTE ON FUNCTION jiuyi.seal_leaves(integer) FROM jiuyi_app, jiuyi_definer;
+REVOKE EXECUTE ON FUNCTION jiuyi.seal_leaves(integer), jiuyi.leaves_between(bigint, bigint),
+    jiuyi.entries_without_leaf(bigint, bigint, integer) FROM jiuyi_app, jiuyi_definer;
 
 -- What may not be done to a table may not be done to a month of it.
 DO $$

@@ -13,6 +13,16 @@ PAGES = {
 }
 
 
+# The page of each simulator: a phone in the browser, for whoever tries the demo by hand.
+PHONES = {
+    "wechat_pay": "用模拟手机付款:微信 pay",
+    "alipay": "用模拟手机付款:支付宝 pay",
+    "fiscal_invoice": "看电子票据(模拟) bills",
+    "sms": "收医院短信(模拟) SMS",
+    "insurance_bureau": "出示医保码(模拟) card",
+}
+
+
 class Device(msgspec.Struct, frozen=True):
     kind: str
     url: str = ""
@@ -44,8 +54,8 @@ def show_ready(address: str, data: Path, seconds: float, notes: list[str]) -> No
     for kind, (label, path) in PAGES.items():
         click.echo(f"  {label:<24}{with_keys.get(kind) or address + path}")
     click.echo(f"  {'接口文档 API docs':<24}{address}/schema/openapi.json")
-    for name, base_url in simulators(data):
-        click.echo(f"  {'模拟器 ' + name:<24}{base_url}")
+    for label, url in phones(data):
+        click.echo(f"  {label:<24}{url}")
     if credentials.exists():
         click.echo(f"  {'演示账号 credentials':<24}{credentials}")
     click.echo(f"  {'运行记录 logs':<24}{data / 'log'}")
@@ -63,10 +73,17 @@ def device_urls(credentials: Path) -> dict[str, str]:
     return {device.kind: device.url for device in reversed(told.devices)}
 
 
-def simulators(data: Path) -> list[tuple[str, str]]:
+def phones(data: Path) -> list[tuple[str, str]]:
+    """What each running simulator's page is good for, and its address."""
     found = []
-    for path in sorted((data / "simulators").glob("*.json")):
+    for path in sorted((data / "simulators").glob("*.json"), key=lambda path: order(path.stem)):
         told = msgspec.json.decode(path.read_bytes())
-        if isinstance(told, dict) and "base_url" in told:
-            found.append((path.stem, str(told["base_url"])))
+        if isinstance(told, dict) and "control_url" in told:
+            found.append((PHONES.get(path.stem, f"模拟器 {path.stem}"), str(told["control_url"])))
     return found
+
+
+def order(name: str) -> tuple[int, str]:
+    """Paying first; simulators without words of their own last."""
+    known = list(PHONES)
+    return (known.index(name) if name in known else len(known), name)

@@ -137,6 +137,22 @@ QUESTIONS: list[Question] = [
         about="Folders of anchors that could not be told of the last seals",
         sql="SELECT count(*) AS value FROM anchor_state WHERE ails <> ''",
     ),
+    Question(
+        name="jiuyi_watch_age_seconds",
+        about="How long ago the last whole round over the seals of the last hours ended",
+        sql="SELECT coalesce(extract(epoch FROM now() - coalesce((SELECT whole_at FROM trace_watch),"
+        " (SELECT at FROM seal ORDER BY no LIMIT 1))), 0) AS value",
+    ),
+    Question(
+        name="jiuyi_watched_seal",
+        about="Number of the last seal that the watch has verified",
+        sql="SELECT coalesce((SELECT seal_no FROM trace_watch), 0) AS value",
+    ),
+    Question(
+        name="jiuyi_trace_problems",
+        about="What the watch found wrong with the traces in its last whole round, or already in this one",
+        sql="SELECT coalesce((SELECT greatest(problems, found) FROM trace_watch), 0) AS value",
+    ),
 ]
 
 

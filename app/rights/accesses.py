@@ -87,7 +87,8 @@ LINES = (
     "   AND c.valid_from <= last_at + (jiuyi.now() - now()) + interval '1 minute'"
     "   ORDER BY (c.valid_to IS NULL OR c.valid_to > last_at + (jiuyi.now() - now()) - interval '1 minute')"
     "     DESC, c.reason = 'break_glass', c.valid_from DESC LIMIT 1) care ON true"
-    " LEFT JOIN LATERAL (SELECT g.reason, g.explanation FROM break_glass g WHERE care.reason = 'break_glass'"
+    " LEFT JOIN LATERAL (SELECT g.reason, g.explanation FROM break_glass g"
+    "   WHERE 'break_glass' IN (care.reason, split_part(line.reason, ': ', 1))"
     "   AND g.staff_id = s.id AND g.person_id IN (SELECT jiuyi.same_person($1))"
     "   AND g.opened_at <= last_at + (jiuyi.now() - now()) + interval '1 minute'"
     "   ORDER BY g.opened_at DESC LIMIT 1) glass ON true"
@@ -147,18 +148,33 @@ def _period(first_day: date | None, last_day: date | None) -> tuple[date, date]:
 
 
 def _line(row: asyncpg.Record) -> AccessLine:
+    care, glass = _care(row)
+    emergency = care == CareReason.BREAK_GLASS
     return AccessLine(
         id=row["id"],
         who=_who(row),
         role=ROLES.get(row["role"], ""),
         what=row["thing"],
-        why=_why(row),
-        reason=row["explanation"] or row["reason"],
-        emergency=row["care"] == CareReason.BREAK_GLASS,
+        why=_why(row, care, glass),
+        reason=(emergency and row["explanation"]) or ("" if _noted(row) else row["reason"]),
+        emergency=emergency,
         times=row["times"],
         first_at=row["first_at"],
         last_at=row["last_at"],
     )
+
+
+def _noted(row: asyncpg.Record) -> bool:
+    """Whether the log itself says by which relation the person was seen: what held then comes first."""
+    return row["reason"].partition(": ")[0] in WHY
+
+
+def _care(row: asyncpg.Record) -> tuple[str, str]:
+    """The relation that opened the person to the reader, and why the glass was broken; empty: none."""
+    if _noted(row):
+        care, _, glass = row["reason"].partition(": ")
+        return care, glass
+    return row["care"] or "", row["glass"] or ""
 
 
 def _who(row: asyncpg.Record) -> str:
@@ -178,12 +194,11 @@ def _who(row: asyncpg.Record) -> str:
     return " ".join(word for word in words if word)
 
 
-def _why(row: asyncpg.Record) -> str:
-    """The relation that opened the person to the reader."""
-    if row["care"] == CareReason.BREAK_GLASS:
-        return f"{WHY[CareReason.BREAK_GLASS]}：{GLASS_WHY.get(row['glass'] or '', '未注明')}"
-    if row["care"]:
-        return WHY[row["care"]]
+def _why(row: asyncpg.Record, care: str, glass: str) -> str:
+    if care == CareReason.BREAK_GLASS:
+        return f"{WHY[CareReason.BREAK_GLASS]}：{GLASS_WHY.get(glass, '未注明')}"
+    if care:
+        return WHY[care]
     match row["actor_kind"]:
         case ActorKind.ACCOUNT:
             return "您或监护人同意的账号" if row["relation"] else ""

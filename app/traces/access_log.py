@@ -24,9 +24,6 @@ WRITE_SECONDS_MAX = 2.0
 WAIT_SECONDS_MAX = 4.0  # a reply that could not be noted by then is not given
 DRAIN_SECONDS_MAX = 5.0
 TEXT_MAX = 500
-REASONS_MAX = (
-    10  # for each person of a longer list the database is not asked why: a ward's reason is its ward
-)
 
 ROWS = Counter("jiuyi_access_log_rows", "Rows of the access log that this process has written.")
 WAITING = Gauge("jiuyi_access_log_waiting", "Rows that replies of this process wait for.")
@@ -45,8 +42,7 @@ class TrailUnavailable(Unavailable):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One access: a row for each person that the reply showed, or a single one that names nobody.
 
-    `reason` is why, where it was said; of staff the care relation is added when it is written, or how long
-    the list was.
+    `reason` is why, where it was said; of staff the care relation is added when it is written.
     """
 
     actor: Actor
@@ -63,22 +59,26 @@ Write = Callable[[Sequence[Row]], Awaitable[None]]
 
 # One array for each column. Of staff the database knows why: by which relation they care for the person.
 INSERT = """
+WITH shown AS MATERIALIZED (
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[],
+                         $8::text[], $9::smallint[], $10::uuid[], $11::text[])
+    AS row(kind, actor, role, channel, session, request, address, permission, status, person, reason)),
+unsaid AS MATERIALIZED (
+    SELECT actor, person FROM shown WHERE reason = '' AND kind = 'staff' AND person IS NOT NULL)
 INSERT INTO access_log (actor_kind, actor_id, role, channel, session_id, request_id, address, permission,
                         status, person_id, reason)
 SELECT kind, actor, role, channel, session, request, address, permission, status, person,
-       CASE WHEN reason = '' AND kind = 'staff' AND person IS NOT NULL
-            THEN coalesce(jiuyi.care_reason(actor, person), '') ELSE reason END
-FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
-            $9::smallint[], $10::uuid[], $11::text[])
-     AS row(kind, actor, role, channel, session, request, address, permission, status, person, reason)
+       CASE WHEN reason = '' AND kind = 'staff' THEN coalesce(care.why, '') ELSE reason END
+FROM shown LEFT JOIN jiuyi.care_reasons(
+         ARRAY(SELECT actor FROM unsaid), ARRAY(SELECT person FROM unsaid)) AS care
+     ON care.asking = actor AND care.asked = person
 """
 
 
 def rows_of(entry: Entry) -> list[Row]:
     """As the table has them; a zero byte, which no text of the database can hold, is left out."""
     actor = entry.actor
-    many = f"list of {len(entry.persons)}" if len(entry.persons) > REASONS_MAX else ""
-    reason = (entry.reason or actor.reason or many)[:TEXT_MAX].replace("\x00", "")
+    reason = (entry.reason or actor.reason)[:TEXT_MAX].replace("\x00", "")
     return [
         (
             str(actor.kind),

@@ -6,14 +6,16 @@ A folder holds `seals-YYYYMM.jsonl`, by the seals' own months, and the public ke
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.traces.chain import Line, Restored, Seal, key_id_of, public_pem
+from app.traces.chain import Archived, Line, Restored, Seal, key_id_of, public_pem
 
 FILES = "seals-*.jsonl"
+ARCHIVES = "archives.jsonl"
 LOCK_FILE = ".lock"
 TAIL_BYTES = 65_536  # more than the longest line
 
@@ -60,6 +62,25 @@ def tell(folder: Path, lines: Iterable[Line], key: Ed25519PrivateKey) -> None:
         last = last_line(folder)
         told = last.no if last is not None else 0
         _tell(folder, [line for line in lines if isinstance(line, Restored) or line.no > told], key)
+
+
+def tell_archived(folder: Path, line: Archived) -> None:
+    """See on the disk that a month left the database, once. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if line not in archived_in(folder):
+            _append(folder / ARCHIVES, msgspec.json.encode(line) + b"\n")
+
+
+def archived_in(folder: Path) -> list[Archived]:
+    """The months that the folder knows to have left; a line that a writer was cut off in is none."""
+    found: list[Archived] = []
+    path = folder / ARCHIVES
+    for raw in path.read_bytes().splitlines() if path.exists() else []:
+        with suppress(msgspec.DecodeError):
+            found.append(msgspec.json.decode(raw, type=Archived))
+    return found
 
 
 def _tell(folder: Path, lines: Iterable[Line], key: Ed25519PrivateKey) -> None:

@@ -3,9 +3,10 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -54,7 +55,23 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True, tag="restored"):
     signature: str = ""
 
 
+class Archived(msgspec.Struct, frozen=True, kw_only=True, tag="archived"):
+    """A month of one trace went from the database into `file`; its leaves stay. `sha256` is the file's."""
+
+    source: str
+    month: str  # 2026-03, in UTC, as the partitions are cut
+    entries: int
+    leaves: str  # SHA-256 of the month's leaves, one after another in the order of their seals
+    file: str
+    sha256: str
+    at: datetime
+    key_id: str
+    signature: str = ""
+
+
 Line = Seal | Restored
+Signed = TypeVar("Signed", Seal, Restored, Archived, Line)
+HEADS = {Seal: "jiuyi seal 1", Restored: "jiuyi restored 1", Archived: "jiuyi archived 1"}
 
 
 def root_of(*, previous: str, no: int, digests: Iterable[bytes]) -> str:
@@ -64,9 +81,9 @@ def root_of(*, previous: str, no: int, digests: Iterable[bytes]) -> str:
     return hashlib.sha256(head + b"".join(leaves)).hexdigest()
 
 
-def signed_text(line: Line) -> bytes:
+def signed_text(line: Line | Archived) -> bytes:
     """What the signature covers: a first line with the kind, then each field's value on a line."""
-    values = ["jiuyi seal 1" if isinstance(line, Seal) else "jiuyi restored 1"]
+    values = [HEADS[type(line)]]
     for name in line.__struct_fields__:
         if name != "signature":
             values.append(_written(getattr(line, name)))
@@ -79,11 +96,11 @@ def _written(value: object) -> str:
     return str(value)
 
 
-def sign(line: Line, key: Ed25519PrivateKey) -> Line:
+def sign(line: Signed, key: Ed25519PrivateKey) -> Signed:
     return msgspec.structs.replace(line, signature=key.sign(signed_text(line)).hex())
 
 
-def is_signed(line: Line, keys: dict[str, Ed25519PublicKey]) -> bool:
+def is_signed(line: Line | Archived, keys: Mapping[str, Ed25519PublicKey]) -> bool:
     """Whether one of these keys, the one that it names, has signed it."""
     key = keys.get(line.key_id)
     if key is None:

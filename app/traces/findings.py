@@ -63,6 +63,7 @@ class Report(msgspec.Struct, kw_only=True):
     seals: int = 0
     last_seal: int = 0
     waiting: int = 0  # entries that have no seal yet, younger than the bound
+    archived: int = 0  # entries of which only the leaf is here
     anchors: int = 0
     rows: int = 0
     found: int = 0

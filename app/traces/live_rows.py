@@ -27,7 +27,7 @@ SELECT coalesce(living.row_id, version.row_id) AS row_id, version.entry,
 FROM (SELECT {key} AS row_id, to_jsonb(t) - $1::text[] AS body FROM public.{table} t) living
 FULL JOIN (SELECT DISTINCT ON (row_id) row_id, op, body, entry FROM record_version
            WHERE table_name = $2 ORDER BY row_id, entry DESC) version ON version.row_id = living.row_id
-WHERE version.op IS NULL OR (living.row_id IS NULL) <> (version.op = 'D')
+WHERE (version.op IS NULL AND NOT $4) OR (living.row_id IS NULL) <> (version.op = 'D')
    OR (living.body <> version.body AND EXISTS (
        SELECT FROM jsonb_each(living.body) part
        WHERE version.body ? part.key AND version.body -> part.key <> part.value))
@@ -43,13 +43,16 @@ class Kept(msgspec.Struct, frozen=True):
     left_out: str
 
 
-async def compare_rows(connection: asyncpg.Connection, report: Report) -> None:
-    """One moment's records and versions, as many findings as are told one by one."""
+async def compare_rows(connection: asyncpg.Connection, report: Report, *, some_left: bool) -> None:
+    """One moment's records and versions, as many findings as are told one by one.
+
+    `some_left`: months of versions were archived, so that a record without any is no finding.
+    """
     await connection.execute(WRITTEN_WITH)
     for table in await kept_tables(connection):
         parts = ", ':', ".join(f"t.{column}::text" for column in table.key)
         sql = DIFFERENT.format(key=f"concat({parts})", table=f'"{table.name}"')
-        for row in await connection.fetch(sql, _names(table.left_out), table.name, FINDINGS_MAX):
+        for row in await connection.fetch(sql, _names(table.left_out), table.name, FINDINGS_MAX, some_left):
             report.add(
                 Finding(
                     kind=Kind.ROW,

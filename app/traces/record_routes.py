@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from litestar import Router, get
@@ -12,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from app.kernel.actor import Actor
 from app.kernel.http import PAGE_MAX
 from app.traces.showing import note_shown
-from app.traces.versions import Version, as_of, history
+from app.traces.versions import Version, as_of, history, persons_of
 
 
 class History(msgspec.Struct, frozen=True):
@@ -35,18 +34,12 @@ async def read_record(
     """Who changed the record when and why; with `at`, how it stood then. Numbers stay encrypted."""
     if at is not None:
         record = await as_of(actor, table=table, record_id=record_id, at=at)
-        _note_person(table, record)
+        note_shown(*await persons_of(actor, table=table, record=record))
         return History([], record=record)
     found = await history(actor, table=table, record_id=record_id, older=older, limit=limit)
     for version in found[:1]:
-        _note_person(table, version.record)
+        note_shown(*await persons_of(actor, table=table, record=version.record))
     return History(found, next=found[-1].entry if len(found) == limit else None)
-
-
-def _note_person(table: str, record: dict[str, Any] | None) -> None:
-    """A person's own row says so by its id; other rows name theirs by `person_id`, if they have one."""
-    if table == "person" and record is not None:
-        note_shown(UUID(record["id"]))
 
 
 router = Router(path="/api/staff/v1", route_handlers=[read_record])

@@ -35,6 +35,33 @@ CREATE TABLE IF NOT EXISTS anchor_state (
     since timestamptz NOT NULL
 );
 
+-- How far the watching is: one row. No evidence either, it tells the alert rules.
+CREATE TABLE IF NOT EXISTS trace_watch (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    seal_no bigint NOT NULL,  -- the last seal that was looked at
+    seal_at timestamptz NOT NULL,
+    at_work boolean NOT NULL,  -- a round goes on after that seal
+    found integer NOT NULL,  -- in this round, so far
+    problems integer NOT NULL,  -- in the last whole round
+    whole_at timestamptz  -- when that one ended; null: none has
+);
+
+-- Months of a trace that were written to a file and dropped; their leaves stay. Signed like a seal.
+CREATE TABLE IF NOT EXISTS trace_archive (
+    source text NOT NULL CHECK (source IN ('record_version', 'access_log')),
+    month text NOT NULL CHECK (month ~ '^[0-9]{4}-[0-9]{2}$'),
+    entries bigint NOT NULL CHECK (entries > 0),
+    leaves text NOT NULL,
+    file text NOT NULL,
+    sha256 text NOT NULL,
+    at timestamptz NOT NULL,
+    key_id text NOT NULL,
+    signature text NOT NULL,
+    PRIMARY KEY (source, month)
+);
+CREATE OR REPLACE TRIGGER trace_archive_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON trace_archive
+    FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
+
 CREATE OR REPLACE TRIGGER seal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seal
     FOR EACH STATEMENT EXECUTE FUNCTION jiuyi.refuse_change();
 CREATE OR REPLACE TRIGGER seal_leaf_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON seal_leaf
@@ -139,4 +166,40 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         (SELECT at FROM access_log
          WHERE (xid, entry) > ((SELECT xid FROM edge), (SELECT entry FROM edge)) ORDER BY xid, entry LIMIT 1)
     ) AS oldest
+$$;
+
+-- The leaves of these seals beside what their entries are now, and nothing of what they say: for the worker,
+-- who may read no trace.
+CREATE OR REPLACE FUNCTION jiuyi.leaves_between(first bigint, last bigint) RETURNS TABLE (
+    seal_no bigint, place integer, source text, entry bigint, at timestamptz, digest bytea, xid text, now bytea
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+    SELECT l.seal_no, l.place, l.source, l.entry, l.at, l.digest, coalesce(v.xid, a.xid)::text,
+           CASE WHEN v.entry IS NOT NULL THEN jiuyi.leaf_digest(v)
+                WHEN a.entry IS NOT NULL THEN jiuyi.leaf_digest(a) END
+    FROM seal_leaf l
+    LEFT JOIN record_version v ON l.source = 'record_version' AND v.entry = l.entry AND v.at = l.at
+    LEFT JOIN access_log a ON l.source = 'access_log' AND a.entry = l.entry AND a.at = l.at
+    WHERE l.seal_no BETWEEN first AND last
+    ORDER BY l.seal_no, l.place
+$$;
+
+-- Entries between the horizons of these two seals of one server that have no leaf: nobody of ours wrote them.
+-- `first` is 0 for all up to `last`.
+CREATE OR REPLACE FUNCTION jiuyi.entries_without_leaf(first bigint, last bigint, most integer) RETURNS TABLE (
+    source text, entry bigint
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH bounds AS (
+        SELECT coalesce(f.horizon, '0') AS low, coalesce(f.horizon_entry, 0) AS low_entry,
+               l.horizon AS high, l.horizon_entry AS high_entry
+        FROM seal l LEFT JOIN seal f ON f.no = first
+        WHERE l.no = last AND (first = 0 OR l.cluster = f.cluster)
+    )
+    (SELECT 'record_version', kept.entry FROM bounds, record_version kept
+     WHERE (kept.xid, kept.entry) > (low, low_entry) AND (kept.xid, kept.entry) <= (high, high_entry)
+     AND NOT EXISTS (SELECT FROM seal_leaf s WHERE s.entry = kept.entry AND s.at = kept.at) LIMIT most)
+    UNION ALL
+    (SELECT 'access_log', kept.entry FROM bounds, access_log kept
+     WHERE (kept.xid, kept.entry) > (low, low_entry) AND (kept.xid, kept.entry) <= (high, high_entry)
+     AND NOT EXISTS (SELECT FROM seal_leaf s WHERE s.entry = kept.entry AND s.at = kept.at) LIMIT most)
 $$;

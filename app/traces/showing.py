@@ -1,5 +1,6 @@
 """Whom a request shows: gathered while it runs, where a wall says yes and where the reply names somebody."""
 
+import contextlib
 import contextvars
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -24,17 +25,22 @@ OVERSTEPPED = 403
 SPEAKS_OF_THEM = frozenset({409, 422})
 
 
-class Trace(msgspec.Struct, kw_only=True):
-    """What is known of one access so far. `sensitive`: the permission is about patients."""
+class Shown(msgspec.Struct, kw_only=True):
+    """Whom something shows, gathered so far. `sensitive`: it is about patients, and replies count."""
 
-    actor: Actor
-    role: str
-    permission: str
     sensitive: bool
     persons: dict[UUID, None] = {}
 
     def note(self, persons: Iterable[UUID]) -> None:
         self.persons.update(dict.fromkeys(persons))
+
+
+class Trace(Shown, kw_only=True):
+    """What is known of one access so far: of one request."""
+
+    actor: Actor
+    role: str
+    permission: str
 
     def entry(self, *, status: int, address: str, refusal: str = "") -> Entry | None:
         """What must be written before a reply of this status goes out; None: nothing."""
@@ -57,13 +63,24 @@ class Trace(msgspec.Struct, kw_only=True):
         )
 
 
-_current: contextvars.ContextVar[Trace | None] = contextvars.ContextVar("trace", default=None)
+_current: contextvars.ContextVar[Shown | None] = contextvars.ContextVar("trace", default=None)
 
 
 def begin(trace: Trace) -> Trace:
     """From here on what this task shows belongs to the trace."""
     _current.set(trace)
     return trace
+
+
+@contextlib.contextmanager
+def gathering() -> Iterator[Shown]:
+    """For what is read now and shown later, to others: whom it names belongs to no request under way."""
+    shown = Shown(sensitive=True)
+    token = _current.set(shown)
+    try:
+        yield shown
+    finally:
+        _current.reset(token)
 
 
 def note_shown(*person_ids: UUID | None) -> None:

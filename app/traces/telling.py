@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import asyncpg
 import click
@@ -13,15 +12,13 @@ import msgspec
 
 from app.kernel.actor import system
 from app.kernel.crypto import keys_folder
-from app.kernel.database import DATABASE_AWAY, close_pool, open_pool
+from app.kernel.database import DATABASE_AWAY
 from app.kernel.settings import settings
 from app.traces.chain import KEY_FILE, NoSealKey, public_keys
 from app.traces.findings import CannotTell, Report
 from app.traces.sealing import tell_restored
 from app.traces.verifying import verify
 from app.traces.versions import PAGE_MAX, Version, as_of, history
-
-R = TypeVar("R")
 
 WHOLE, FOUND, CANNOT_TELL = 0, 1, 2
 OPS = {"I": "新建", "U": "修改", "D": "删除"}
@@ -74,7 +71,7 @@ def _say(report: Report, seconds: float) -> None:
     click.echo(
         f"核对了 {report.entries} 条记录、{report.seals} 号封条（到第 {report.last_seal} 号）、"
         f"{report.anchors} 个锚点文件夹、{report.rows} 行现有数据，用时 {seconds} 秒；"
-        f"{report.waiting} 条尚待封存。"
+        f"{report.waiting} 条尚待封存，{report.archived} 条已归档（只核对叶子）。"
     )
     for note in report.notes:
         click.echo(f"注意：{note}")
@@ -85,28 +82,16 @@ def _say(report: Report, seconds: float) -> None:
     click.echo("完好：没有发现改动。" if report.whole else f"不完好：共发现 {report.found} 处。")
 
 
-def acknowledge_restore(reason: str) -> None:
-    told = asyncio.run(_in_database(lambda: tell_restored(reason=reason)))
+async def acknowledge_restore(reason: str) -> None:
+    told = await tell_restored(reason=reason)
     for folder in told:
         click.echo(f"已在锚点 {folder} 声明：数据库由备份恢复（{reason}）。")
     if not told:
         click.echo("没有锚点超前于数据库，无需声明。")
 
 
-def show_record(*, table: str, record_id: str, at: datetime | None) -> None:
+async def show_record(*, table: str, record_id: str, at: datetime | None) -> None:
     """The record as it stood at that moment, or without one everything that was done to it."""
-    asyncio.run(_in_database(lambda: _show_record(table, record_id, at)))
-
-
-async def _in_database(act: Callable[[], Awaitable[R]]) -> R:
-    await open_pool(size=1)
-    try:
-        return await act()
-    finally:
-        await close_pool()
-
-
-async def _show_record(table: str, record_id: str, at: datetime | None) -> None:
     actor = system("record")
     if at is not None:
         _show(await as_of(actor, table=table, record_id=record_id, at=at))

@@ -56,6 +56,14 @@ async def history(
     return [Version(record=_shown(row["body"]), **_rest(row)) for row in rows]
 
 
+@query
+async def persons_of(actor: Actor, *, table: str, record: dict[str, Any]) -> list[UUID]:
+    """Whom the record is about, also where it says so by another record only: a result by its report."""
+    body = msgspec.json.encode(record).decode()
+    rows = await fetch("SELECT jiuyi.persons_of_record($1, $2) AS id", table, body)
+    return [row["id"] for row in rows]
+
+
 def _rest(row: Any) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "body"}
 

@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from simulators import control, days, payment_codes
-from simulators.alipay import charging, paying, refunds, trades
+from simulators.alipay import charging, paying, phone, refunds, trades
 from simulators.alipay.platform import Alipay
 from simulators.control import PAGE_MAX, payer_called
 from simulators.payment_codes import WhichOrder
@@ -36,6 +36,7 @@ def app(platform: Alipay) -> Litestar:
         *payment_codes.CONTROL,
         *(pay, scan, abandon, asked_to_confirm, confirm, refuse, orders, order),
         *days.CONTROL,
+        *phone.CONTROL,
     )
 
 

@@ -46,6 +46,16 @@ def check_payable(trade: Trade, payer: Payer) -> None:
         raise PhoneRefusal(409, "ORDER_PAID", "交易已支付")
 
 
+def open_order(platform: Alipay, payer: Payer, now: datetime, out_trade_no: str) -> Opened:
+    """The cashier page of a trade that was created for this payer, as the mini-program would open it."""
+    lapse(platform, now)
+    trade = find(platform, out_trade_no)
+    if trade is None:
+        raise PhoneRefusal(404, "NOT_FOUND", "没有这笔交易")
+    check_payable(trade, payer)
+    return Opened(trade, payer)
+
+
 def pay(platform: Alipay, opened: Opened, now: datetime) -> Trade:
     """The money moves and the merchant will be told."""
     trade, payer = opened

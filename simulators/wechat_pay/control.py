@@ -12,7 +12,15 @@ from simulators import control, days, payment_codes
 from simulators.control import PAGE_MAX, payer_called
 from simulators.payment_codes import WhichOrder
 from simulators.people import PhoneRefusal
-from simulators.wechat_pay import charging, control_keys, mini_program, paying, refunds, trades
+from simulators.wechat_pay import (
+    charging,
+    control_keys,
+    mini_program,
+    paying,
+    phone,
+    refunds,
+    trades,
+)
 from simulators.wechat_pay.platform import WechatPay
 
 
@@ -48,6 +56,7 @@ def app(platform: WechatPay) -> Litestar:
         *(orders, order, end_refund),
         *days.CONTROL,
         *control_keys.HANDLERS,
+        *phone.CONTROL,
     )
 
 

@@ -37,12 +37,17 @@ def open_cashier(
             raise PhoneRefusal(409, "PAYER_MISMATCH", "下单账号与支付账号不一致")
     else:
         trade = _by_code(platform, code_url or "")
-    if trade.state == "CLOSED":
-        raise PhoneRefusal(409, "ORDER_CLOSED", "订单已关闭")
-    if trade.state != "NOTPAY":
-        raise PhoneRefusal(409, "ORDER_PAID", "订单已支付")
-    if loaded(trade.prepay_at) + PREPAY_LIFE <= now:
-        raise PhoneRefusal(409, "PREPAY_EXPIRED", "订单已超过两小时，请重新下单")
+    _check_payable(trade, now)
+    return Opened(trade, payer)
+
+
+def open_order(platform: WechatPay, payer: Payer, now: datetime, out_trade_no: str) -> Opened:
+    """The cashier page of an order that was placed for this payer, as the mini-program would open it."""
+    lapse(platform, now)
+    trade = find(platform, out_trade_no)
+    if trade is None or trade.openid != payer.id:
+        raise PhoneRefusal(404, "NOT_FOUND", "没有等待这位付款人的订单")
+    _check_payable(trade, now)
     return Opened(trade, payer)
 
 
@@ -96,6 +101,15 @@ def pay(platform: WechatPay, opened: Opened, now: datetime) -> Trade:
 def transaction_number(now: datetime) -> str:
     day = now.astimezone(LOCAL).strftime("%Y%m%d")
     return f"42000{secrets.randbelow(10**5):05d}{day}{secrets.randbelow(10**10):010d}"
+
+
+def _check_payable(trade: Trade, now: datetime) -> None:
+    if trade.state == "CLOSED":
+        raise PhoneRefusal(409, "ORDER_CLOSED", "订单已关闭")
+    if trade.state != "NOTPAY":
+        raise PhoneRefusal(409, "ORDER_PAID", "订单已支付")
+    if loaded(trade.prepay_at) + PREPAY_LIFE <= now:
+        raise PhoneRefusal(409, "PREPAY_EXPIRED", "订单已超过两小时，请重新下单")
 
 
 def _by_prepay(platform: WechatPay, params: Mapping[str, str]) -> Trade:

@@ -25,7 +25,9 @@ from app.launch.postgres import free_port
 from app.launch.processes import die_with_parent, run_as
 
 PASSPHRASE = "correct horse battery staple"
-OLDER = Path("/usr/lib/postgresql/15/bin")
+OLDER = (15, 16, 17)
+DEBIAN = "/usr/lib/postgresql/{major}/bin"
+ELSEWHERE = os.environ.get("JIUYI_TEST_POSTGRES", "")  # folders of programs of other versions, as in PATH
 LIVELY = """
 INSERT INTO rt_stream (stream, epoch, seq) VALUES ('test:ward', '00000000-0000-0000-0000-000000000001', 7);
 INSERT INTO job (id, kind, status, attempts, lease_epoch, leased_until, arguments, last_error)
@@ -61,7 +63,7 @@ def begin(*words: str | Path, data: Path, **variables: str) -> subprocess.Popen[
 
 
 def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "-m", "app.cli", *map(str, words)]
+    return [sys.executable, "-m", "tests.backup.quick", *map(str, words)]
 
 
 def environment(data: Path, **variables: str) -> dict[str, str]:
@@ -147,11 +149,21 @@ def seal(data: Path, database_url: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="session")
-def older_server() -> Iterator[str]:
-    """PostgreSQL 15 with an ordinary owner, who passes no wall, as a hospital's own server has."""
-    if not OLDER.exists():
-        pytest.skip("needs PostgreSQL 15 in Debian's place")
+def programs(major: int) -> Path:
+    """The folder with initdb and postgres of that version; skips the test where there is none."""
+    for place in (Path(DEBIAN.format(major=major)), *map(Path, ELSEWHERE.split(os.pathsep))):
+        if (place / "postgres").exists():
+            words = [place / "postgres", "--version"]
+            told = subprocess.run(words, capture_output=True, text=True, check=True)
+            if f"(PostgreSQL) {major}." in told.stdout:
+                return place
+    pytest.skip(f"needs PostgreSQL {major} in Debian's place or in JIUYI_TEST_POSTGRES")
+
+
+@pytest.fixture(scope="session", params=OLDER)
+def older_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """PostgreSQL 15 to 17 with an ordinary owner, who passes no wall, as a hospital's own server has."""
+    folder = programs(request.param)
     with tempfile.TemporaryDirectory(prefix="jiuyi-older-") as name:
         place = Path(name) / "data"
         account = account_for(place)
@@ -159,12 +171,12 @@ def older_server() -> Iterator[str]:
             os.chown(name, account.uid, account.gid)
         plain = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
         subprocess.run(
-            [OLDER / "initdb", "-D", place, "-U", "admin", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            [folder / "initdb", "-D", place, "-U", "admin", "-A", "trust", "-E", "UTF8", "--no-sync"],
             env=plain, cwd="/", check=True, capture_output=True, **run_as(account),
         )  # fmt: skip
         port = free_port()
         server = subprocess.Popen(
-            [OLDER / "postgres", "-D", place, "-p", str(port), "-c", "fsync=off",
+            [folder / "postgres", "-D", place, "-p", str(port), "-c", "fsync=off",
              "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
             env=plain, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             preexec_fn=die_with_parent(signal.SIGQUIT), **run_as(account),

@@ -12,6 +12,9 @@ from app.backup import envelope, folder, taking
 from app.backup.envelope import PassphraseTooShort, WrongPassphrase, refuse_short
 from app.backup.folder import CannotWrite, UnusableBackup, open_backup
 from tests.backup.conftest import PASSPHRASE, Hospital, jiuyi
+from tests.backup.quick import WORK, seal_quickly
+
+REAL_WORK_MIN = 15
 
 
 def flip(path: Path, place: float) -> None:
@@ -77,6 +80,24 @@ def test_every_damage_is_found_by_name(copy: Path, damage: int):
 def test_a_wrong_passphrase_is_told_as_such(hospital: Hospital):
     with pytest.raises(WrongPassphrase, match="口令不正确"):
         open_backup(hospital.backup, PASSPHRASE + "!")
+
+
+def test_the_real_envelope_costs_who_guesses():
+    """What these tests make instead is cheap, and the real program opens it all the same."""
+    identity = envelope.new_identity()
+    sealed = envelope.seal_identity(identity, PASSPHRASE)
+    assert work_of(sealed) >= REAL_WORK_MIN
+    assert envelope.open_identity(sealed, PASSPHRASE) == identity
+    quick = seal_quickly(identity, PASSPHRASE)
+    assert work_of(quick) == WORK
+    assert envelope.open_identity(quick, PASSPHRASE) == identity
+
+
+def work_of(sealed: bytes) -> int:
+    """The power of two that scrypt was asked for."""
+    stanza = sealed.splitlines()[1].decode()
+    assert stanza.startswith("-> scrypt ")
+    return int(stanza.rsplit(" ", 1)[1])
 
 
 def test_a_short_passphrase_is_refused():

@@ -10,13 +10,16 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from app.backup import folder
+from app.cli import main
 from app.demo.logging_in import StaffSessions
+from app.kernel.settings import settings
 from app.launch.embedded import embedded_servers
-from app.launch.unfinished import MARK
+from app.launch.unfinished import MARK, Restore, mark
 from app.metrics.surroundings import last_backup
-from tests.backup.conftest import Hospital, begin, execute, facts, fetch, jiuyi
+from tests.backup.conftest import PASSPHRASE, Hospital, begin, execute, facts, fetch, jiuyi
 from tests.hospital import run_hospital, told
 
 # What a restore changes on purpose.
@@ -128,16 +131,27 @@ def test_a_killed_restore_starts_nothing_and_can_be_done_again(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert (place / MARK).exists()
-    for command in ("migrate", "serve", "run", "backup"):
-        words = (command, place.parent / "never") if command == "backup" else (command,)
-        done = jiuyi(*words, data=place)
-        assert done.returncode == 1
-        assert "上次的恢复没有完成" in done.stderr
+    refused = jiuyi("run", data=place)
+    assert (refused.returncode, "上次的恢复没有完成" in refused.stderr) == (1, True)
     done = jiuyi("restore", hospital.backup, data=place)
     assert done.returncode == 0, done.stderr
     with embedded_servers(place) as (url, _):
         unchanged(hospital, url)
         assert len(fetch(url, "SELECT FROM restoration")) == 1
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve", "run", "backup", "worker", "seed"])
+def test_no_command_starts_on_half_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str):
+    mark(tmp_path, Restore(id="1", aside="", filling=True))
+    with monkeypatch.context() as changed:
+        changed.setenv("JIUYI_DATA", str(tmp_path))
+        changed.setenv("JIUYI_PASSPHRASE", PASSPHRASE)
+        settings.cache_clear()
+        words = [command, str(tmp_path / "never")] if command == "backup" else [command]
+        done = CliRunner().invoke(main, words)
+    settings.cache_clear()
+    assert done.exit_code == 1
+    assert "上次的恢复没有完成" in done.stderr
 
 
 def wait_for(path: Path) -> None:

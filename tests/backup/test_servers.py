@@ -40,7 +40,7 @@ def test_from_the_embedded_server_to_an_older_given_one(
 
 @pytest.mark.long
 def test_from_an_older_given_server_back_to_the_embedded_one(
-    hospital: Hospital, older_server: str, place: Path, tmp_path: Path
+    hospital: Hospital, older_server: str, place: Path, tmp_path: Path, request: pytest.FixtureRequest
 ):
     given, there, again = new_database(older_server, "long"), tmp_path / "there", tmp_path / "again"
     done = jiuyi("restore", hospital.backup, data=there, DATABASE_URL=given)
@@ -49,8 +49,11 @@ def test_from_an_older_given_server_back_to_the_embedded_one(
     done = jiuyi("backup", again, data=there, DATABASE_URL=for_copies(given))
     assert done.returncode == 0, done.stderr
     told = folder.read_manifest(again)
-    assert told.postgresql.startswith("15.")
+    major = request.node.callspec.params["older_server"]
+    assert told.postgresql.startswith(f"{major}.")
     assert told.owner == "医院"
+    done = jiuyi("restore", again, "--check", data=tmp_path / "nobody")
+    assert done.returncode == 0, done.stderr + done.stdout
     done = jiuyi("restore", again, data=place)
     assert done.returncode == 0, done.stderr
     with embedded_servers(place) as (url, _):

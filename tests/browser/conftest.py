@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Playwright, Request, WebSocket, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
 from tests.browser.hospital import Hospital, screens_of
-from tests.browser.watching import Watched
+from tests.browser.watching import Watched, watching
 from tests.hospital import RunningHospital
 
 CHROMIUM = next(
@@ -73,30 +73,8 @@ def playwright(hospital: Hospital) -> Iterator[Playwright]:
 @pytest.fixture
 def watched(page: Page, hospital: Hospital) -> Iterator[Watched]:
     """What the page does besides showing: requests, socket frames, console."""
-    seen = Watched()
-    ours = urlsplit(hospital.url).netloc
-
-    def on_request(request: Request) -> None:
-        if urlsplit(request.url).scheme in {"http", "https"} and urlsplit(request.url).netloc != ours:
-            seen.outside.append(request.url)
-
-    def on_socket(opened: WebSocket) -> None:
-        if urlsplit(opened.url).netloc != ours:
-            seen.outside.append(opened.url)
-        opened.on("framereceived", lambda payload: seen.frames.append(str(payload)))
-        opened.on("framesent", lambda payload: seen.frames.append(str(payload)))
-
-    def on_console(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            seen.complaints.append(message.text)
-
-    page.on("request", on_request)
-    page.on("websocket", on_socket)
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    yield seen
-    assert seen.outside == []
-    assert seen.unexpected() == []
+    with watching(page, ours={urlsplit(hospital.url).netloc}) as seen:
+        yield seen
 
 
 @pytest.fixture

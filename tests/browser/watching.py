@@ -1,11 +1,14 @@
 """Looking at a page as a careful inspector would."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import ConsoleMessage, Page, Request, WebSocket
 
 ID_CARD = re.compile(r"\b\d{17}[\dX]\b")
 
@@ -21,6 +24,34 @@ class Watched:
 
     def unexpected(self) -> list[str]:
         return [text for text in self.complaints if not self.expected or self.expected not in text]
+
+
+@contextmanager
+def watching(page: Page, *, ours: set[str]) -> Iterator[Watched]:
+    """Whoever is called besides `ours` (host and port), and whatever is complained about, ends the test."""
+    seen = Watched()
+
+    def on_request(request: Request) -> None:
+        if urlsplit(request.url).scheme in {"http", "https"} and urlsplit(request.url).netloc not in ours:
+            seen.outside.append(request.url)
+
+    def on_socket(opened: WebSocket) -> None:
+        if urlsplit(opened.url).netloc not in ours:
+            seen.outside.append(opened.url)
+        opened.on("framereceived", lambda payload: seen.frames.append(str(payload)))
+        opened.on("framesent", lambda payload: seen.frames.append(str(payload)))
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            seen.complaints.append(message.text)
+
+    page.on("request", on_request)
+    page.on("websocket", on_socket)
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    yield seen
+    assert seen.outside == [], seen.outside
+    assert seen.unexpected() == [], seen.unexpected()
 
 
 def barriers(page: Page) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -199,13 +200,17 @@ def test_pages_are_built_only_where_their_sources_are(tmp_path: Path):
 
 def test_the_ready_screen_shows_simulators_and_credentials(data: Path, capsys: pytest.CaptureFixture[str]):
     (data / "simulators").mkdir(parents=True)
-    (data / "simulators" / "wechat_pay.json").write_text('{"base_url": "http://127.0.0.1:9101"}')
+    (data / "simulators" / "wechat_pay.json").write_text(
+        '{"base_url": "http://127.0.0.1:9101", "control_url": "http://127.0.0.1:9102"}'
+    )
+    (data / "simulators" / "another.json").write_text('{"control_url": "http://127.0.0.1:9104"}')
     (data / "demo").mkdir()
     device = '{"kind": "kiosk", "url": "http://127.0.0.1:8000/ui/kiosk#device_id=1"}'
     (data / "demo" / "credentials.json").write_text('{"staff": [], "devices": [' + device + "]}")
     screen.show_ready("http://127.0.0.1:8000", data, 1.0, [])
     shown = capsys.readouterr().out
-    assert "http://127.0.0.1:9101" in shown
+    assert re.search(r"用模拟手机付款:微信 pay +http://127.0.0.1:9102\n", shown)
+    assert re.search(r"模拟器 another +http://127.0.0.1:9104\n", shown)
     assert "http://127.0.0.1:8000/ui/kiosk#device_id=1" in shown
     assert "http://127.0.0.1:8000/ui/display" in shown
     assert "credentials.json" in shown

@@ -78,10 +78,9 @@ PATIENTS_OWN = (
 
 
 async def two_patients() -> tuple[World, World]:
-    """In the morning of a day. Laboratories and pharmacies serve everybody: here each serves its own alone,
+    """Laboratories and pharmacies serve everybody: here each serves its own alone,
     so that for everybody in one world the other's patient is a stranger.
     """
-    await visit.set_clock(at(await visit.today(), time(8)))
     await write(
         "INSERT INTO icd10 (code, name_en, name_zh, billable, searchable)"
         " VALUES ('J06.9', 'cold', '上呼吸道感染', true, '')"
@@ -99,7 +98,11 @@ async def two_patients() -> tuple[World, World]:
 
 
 async def world() -> World:
-    """A visit with results, drugs and bills, a booked and a held number, a ticket, and a stay in a ward."""
+    """A visit with results, drugs and bills, a booked and a held number, a ticket, and a stay in a ward.
+
+    It is eight in the morning, before any of its sessions.
+    """
+    await visit.set_clock(at(await visit.today(), time(8)))
     about = await orders.visit()
     await patients.agree(about.phone, about.person_id, also=(ConsentCode.FAMILY_SHARING,))
     places = await _places(about)

@@ -147,7 +147,8 @@ def test_every_threshold_is_asked_for() -> None:
         "jiuyi_rt_look_age_seconds", "jiuyi_processes", "jiuyi_seal_lag_seconds",
         "jiuyi_alert_overdue_seconds",
         "jiuyi_backup_timestamp_seconds", "jiuyi_partition_stray_rows", "jiuyi_disk_free_bytes",
-        "jiuyi_requests_total", "jiuyi_database_up",
+        "jiuyi_requests_total", "jiuyi_database_up", "jiuyi_anchors_ailing", "jiuyi_trace_problems",
+        "jiuyi_watch_age_seconds",
     }  # fmt: skip
 
 
@@ -254,6 +255,16 @@ class TestConditions:
             "INSERT INTO anchor_state (folder, told, ails, since) VALUES ('/away', 1, 'unreachable', now())"
         )
         assert await figure("jiuyi_anchors_ailing") == 1
+
+    async def test_traces_that_the_watch_found_broken(self, db: str) -> None:
+        assert await figure("jiuyi_trace_problems") == await figure("jiuyi_watched_seal") == 0
+        await make.write(
+            "INSERT INTO trace_watch (seal_no, seal_at, at_work, found, problems, whole_at)"
+            " VALUES (7, now(), true, 2, 1, now() - interval '1 hour')"
+        )
+        assert await figure("jiuyi_trace_problems") == 2
+        assert await figure("jiuyi_watched_seal") == 7
+        assert 3599 < await figure("jiuyi_watch_age_seconds") < 3700
 
     async def test_the_last_backup(self, db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("JIUYI_DATA", str(tmp_path))

@@ -80,7 +80,6 @@ def test_the_page_tells_what_a_copy_holds() -> None:
 
 @pytest.fixture
 async def two_stories(db: str) -> tuple[Story, Story]:
-    await set_clock(await now())
     return await story("欧阳甲一"), await story("司徒乙二")
 
 

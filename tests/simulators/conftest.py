@@ -15,6 +15,7 @@ from litestar.datastructures import State
 
 from app.kernel.clock import wall
 from simulators.alipay.platform import Alipay
+from simulators.insurance_bureau.platform import Bureau
 from simulators.main import all_running
 from simulators.serving import serving
 from simulators.wechat_pay.platform import WechatPay
@@ -124,7 +125,7 @@ def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def now() -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC)
 
-    for platform in (WechatPay(folder, now), Alipay(folder, now)):
+    for platform in (WechatPay(folder, now), Alipay(folder, now), Bureau(folder, now)):
         platform.store.close()
     return folder / "keys"
 

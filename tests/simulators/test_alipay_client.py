@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from app.kernel.clock import LOCAL, wall
 from simulators.keys import PKCS1, new_key, private_pem, public_pem
 from tests.simulators.conftest import Merchant, Received, Simulators
 from tests.simulators.raw_alipay import ALI, new_payer, number
@@ -117,6 +118,31 @@ def test_a_code_of_its_making_is_scanned_and_paid(
     pay(simulators, payer, qr_code=code)
     assert sdk("api_alipay_trade_query", out_trade_no=out_trade_no)["trade_status"] == "TRADE_SUCCESS"
     assert sdk.believes(merchant.wait(1)[0])
+
+
+def test_it_charges_a_payment_code_and_takes_it_back(
+    simulators: Simulators, merchant: Merchant, sdk: Sdk
+) -> None:
+    out_trade_no, payer = number(), new_payer(simulators)["user_id"]
+    code = simulators.control(ALI, "POST", f"/payers/{payer}/payment-codes")["auth_code"]
+    order = {"out_trade_no": out_trade_no, "scene": "bar_code", "subject": "缴费", "total_amount": "38.00"}
+    told = sdk("api_alipay_trade_pay", auth_code=code, **order)
+    assert (told["code"], told["buyer_pay_amount"]) == ("10000", "38.00"), told
+    assert sdk.believes(merchant.wait(1)[0])
+    again = {**order, "out_trade_no": number()}
+    assert sdk("api_alipay_trade_pay", auth_code=code, **again)["sub_code"] == "ACQ.PAYMENT_AUTH_CODE_INVALID"
+    assert sdk("api_alipay_trade_cancel", out_trade_no=out_trade_no)["action"] == "refund"
+
+
+def test_it_finds_the_bill_of_a_day(simulators: Simulators, sdk: Sdk) -> None:
+    created(simulators, sdk)
+    day = f"{wall().astimezone(LOCAL):%Y-%m-%d}"
+    asked = {"bill_type": "trade", "bill_date": day}
+    find = "alipay.data.dataservice.bill.downloadurl.query"
+    assert sdk("server_api", api_name=find, biz_content=asked)["code"] == "40004"
+    simulators.control(ALI, "POST", f"/days/{day}/close")
+    told = sdk("server_api", api_name=find, biz_content=asked)
+    assert simulators.http.get(told["bill_download_url"]).content.startswith(b"PK")
 
 
 def test_it_closes_what_waits_and_cancels_what_is_paid(simulators: Simulators, sdk: Sdk) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.simulators.conftest import Merchant, Simulators
 from tests.simulators.raw_alipay import ALI, paid, refund
-from tests.simulators.raw_wechat_pay import WX, number
+from tests.simulators.raw_wechat_pay import WX, an_order, number
 from tests.simulators.shops import AlipayShop, WechatShop
 
 Shop = WechatShop | AlipayShop
@@ -152,6 +152,20 @@ def test_a_payer_can_pay_while_the_order_is_closed(shop: Shop, merchant: Merchan
     assert [shop.kind(told) for told in merchant.wait(1)] == [shop.paid_kind]
     seen = shop.simulators.control(shop.name, "GET", f"/orders/{no}")
     assert seen["paid_fen"] == seen["amount_fen"] > 0
+
+
+@pytest.mark.parametrize("balance_fen", [100, 99], ids=["enough", "too little"])
+def test_the_one_who_pays_while_it_is_closed_is_the_one_who_ordered(
+    simulators: Simulators, balance_fen: int
+) -> None:
+    shop = WechatShop(simulators)
+    openid = simulators.control(WX, "POST", "/payers", balance_fen=balance_fen)["openid"]
+    order = an_order(simulators, payer={"openid": openid})
+    assert shop.raw.call("POST", "/v3/pay/transactions/jsapi", order).status_code == 200
+    arm(shop, "paid_during_close", order["out_trade_no"])
+    assert shop.close(order["out_trade_no"]) == ("ORDER_PAID" if balance_fen == 100 else "")
+    left = simulators.control(WX, "GET", f"/payers/{openid}")["balance_fen"]
+    assert left == (0 if balance_fen == 100 else 99)
 
 
 @pytest.mark.sees(WX)

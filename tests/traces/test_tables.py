@@ -11,8 +11,9 @@ NOT_KEPT = {
          "client_assertion", "pushed_request", "bedside_tries", "rt_ticket"), SHORT),
     **dict.fromkeys(
         ("outbox", "event_head", "delivery", "job", "idempotency", "sql_file", "migration", "process_beat",
-         "rt_stream", "rt_event", "rt_cursor", "anchor_state"), RUNS),
-    **dict.fromkeys(("event", "record_version", "access_log", "seal", "seal_leaf", "restoration"), OWN),
+         "rt_stream", "rt_event", "rt_cursor", "anchor_state", "trace_watch"), RUNS),
+    **dict.fromkeys(("event", "record_version", "access_log", "seal", "seal_leaf", "trace_archive",
+                     "restoration"), OWN),
     "timeline_entry": "a projection of events, made anew from them",
 }  # fmt: skip
 

@@ -13,9 +13,11 @@ import pytest
 from app.identity.signed_in import forget_sessions
 from app.kernel import database
 from app.main import app
+from app.traces.access_log import ACCESS_LOG
 from tests.evidence import evidence
 from tests.make.two_patients import World, two_patients
 from tests.rollback import OnePool
+from tests.trail import open_log
 from tests.walls.expected_access import EXPECTED, WHO
 from tests.walls.questions import MODES, draw, operations, to_send
 from tests.walls.test_matrix import AWAY, SERVER_ERRORS, code, nothing_happened
@@ -83,6 +85,7 @@ async def story(database_url: str, number: int) -> AsyncIterator[Asking]:
     """A hospital of its own for a few minutes, forgotten afterwards."""
     pool = await OnePool.open(database_url)
     database.DB.pool = pool  # type: ignore[assignment] - the part of a pool that the gate uses
+    open_log(commits=False)
     forget_sessions()
     asgi: Any = app
     transport = httpx.ASGITransport(app=asgi, raise_app_exceptions=False)
@@ -90,6 +93,7 @@ async def story(database_url: str, number: int) -> AsyncIterator[Asking]:
         async with httpx.AsyncClient(transport=transport, base_url="http://hospital.test") as client:
             yield Asking(client, await two_patients(), number)
     finally:
+        await ACCESS_LOG.close()
         database.DB.pool = None
         await pool.roll_back()
 

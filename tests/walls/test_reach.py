@@ -1,14 +1,12 @@
 """Behind the second wall nobody finds a stranger's row, whatever the code asks for."""
 
-from datetime import date, time
 from typing import Any
 
 import pytest
 
 from app.kernel.actor import ANONYMOUS, Actor, Reach, system
 from app.kernel.database import DB
-from app.outpatient.rules import at
-from tests.make import identity, organization, visit
+from tests.make import identity, organization
 from tests.walls.stories import Story, seen, story, walled_tables
 
 # Rows of strangers that the hospital's work shows, and why. Every other table shows none.
@@ -27,7 +25,6 @@ EMPTY = {
 
 @pytest.fixture
 async def two(db: str) -> tuple[Story, Story]:
-    await visit.set_clock(at(date(2031, 3, 3), time(7, 50)))
     return await story("欧阳甲一"), await story("司徒乙二")
 
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from datetime import date, time
 from typing import Any
 
 import httpx
@@ -12,8 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from app.kernel.database import DB
 from app.kernel.ids import new_id
 from app.main import app
-from app.outpatient.rules import at
-from tests.make import inpatient, visit
+from tests.make import inpatient
 from tests.walls.stories import Story, story, walled_tables
 
 # Path and query parameters, and the table of the stranger that has their ids. Others name no patient's row.
@@ -113,7 +111,6 @@ async def leaks(client: httpx.AsyncClient, one: Story, other: Story) -> tuple[se
 async def test_without_the_first_wall_no_read_tells_of_a_stranger(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await visit.set_clock(at(date(2031, 3, 3), time(7, 50)))
     one, other = await story("欧阳甲一"), await story("司徒乙二")
     assert take_first_wall_away(monkeypatch) > 20
     found, answered = await leaks(client, one, other)

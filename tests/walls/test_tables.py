@@ -19,7 +19,7 @@ OPEN = {
          "analyzer_test_qc", "consent_document"), SELLS),
     **dict.fromkeys(
         ("clock_offset", "outbox", "event_head", "delivery", "job", "idempotency", "sql_file", "process_beat",
-         "bedside_tries", "rt_stream", "rt_ticket", "rt_cursor", "seal", "anchor_state",
+         "bedside_tries", "rt_stream", "rt_ticket", "rt_cursor", "seal", "anchor_state", "trace_watch",
          "restoration"), RUNS),
     **dict.fromkeys(
         ("account", "account_login", "staff_login", "device", "login_session", "auth_code", "totp_seed",
@@ -30,7 +30,7 @@ OPEN = {
     **dict.fromkeys(("ledger_account", "journal", "journal_leg", "pay_alarm"), BOOKS),
     "event": "facts carry ids, never clinical content",
     "rt_event": "what a socket's own stream says: that something changed, never what",
-    **dict.fromkeys(("record_version", "access_log", "seal_leaf"), TRACED),
+    **dict.fromkeys(("record_version", "access_log", "seal_leaf", "trace_archive"), TRACED),
     "migration": RUNS,
 }  # fmt: skip
 
