@@ -157,10 +157,11 @@ def merchant(simulators: Simulators) -> Merchant:
 
 def _merchant_app(merchants: dict[str, Merchant]) -> Litestar:
     @post("/notify/{number:str}")
-    async def notify(request: Request[Any, Any, State]) -> Response[bytes]:
+    async def notify(request: Request[Any, Any, State]) -> Response[bytes | None]:
         body = await request.body()
         merchant = merchants[request.url.path]
         merchant.received.append(Received(dict(request.headers), body, wall()))
-        return Response(merchant.reply, status_code=merchant.status, media_type="text/plain")
+        reply = None if merchant.status == 204 else merchant.reply
+        return Response(reply, status_code=merchant.status, media_type="text/plain")
 
     return Litestar([notify], openapi_config=None, logging_config=None)
