@@ -133,7 +133,9 @@ async def show_payer(state: State, payer: FromPath[str]) -> dict[str, Any]:
 
 @post("/payers/{payer:str}/login-codes")
 async def issue_login_code(state: State, payer: FromPath[str]) -> dict[str, Any]:
-    code = people.issue_code(state.platform.store, payer_called(state.platform, payer))
+    platform: Bank = state.platform
+    who = payer_called(platform, payer)
+    code = people.issue_code(platform.store, who, people.Errand.LOGIN, await platform.now())
     return {"code": code, "expires_in": int(people.CODE_LIFE.total_seconds())}
 
 

@@ -18,6 +18,7 @@ class Part(StrEnum):
     OUTBOX = "outbox"  # a notification before its first delivery
     NOTICE = "notice"  # one delivery of a notification
     COURSE = "course"  # what becomes of an accepted refund
+    LOGIN = "login"  # whether somebody may enter the mini-program
     CHARGING = "charging"  # a payment code being charged
     CLOSING = "closing"  # an unpaid order being closed
     CANCELLING = "cancelling"  # an order being cancelled or reversed

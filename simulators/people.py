@@ -2,10 +2,10 @@
 
 import secrets
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 
-from app.kernel.clock import wall
 from simulators.book import BANK, balance_fen, move, wallet
 from simulators.store import Store, loaded, stored
 
@@ -15,9 +15,10 @@ create table if not exists payer (
     second_id text not null,
     created_at text not null
 ) strict;
-create table if not exists login_code (
+create table if not exists phone_code (
     code text primary key,
     payer text not null references payer (id),
+    errand text not null,
     expires_at text not null,
     used integer not null default 0
 ) strict;
@@ -25,6 +26,13 @@ create table if not exists login_code (
 
 OPENING_BALANCE_FEN = 100_000_000  # a million yuan: nobody runs dry unless the test says so
 CODE_LIFE = timedelta(minutes=5)
+
+
+class Errand(StrEnum):
+    """What a one-time code from a phone is good for, and nothing else."""
+
+    LOGIN = "login"
+    PHONE_NUMBER = "phone_number"
 
 
 class PhoneRefusal(Exception):
@@ -82,22 +90,28 @@ def newest(store: Store, *, limit: int) -> list[Payer]:
     return [Payer(row["id"], row["second_id"], balance_fen(store, wallet(row["id"]))) for row in rows]
 
 
-def issue_code(store: Store, payer: Payer) -> str:
-    """The payer opens the mini-program: a code, good once, for five minutes of wall time."""
+def issue_code(store: Store, payer: Payer, errand: Errand, at: datetime) -> str:
+    """The payer taps something: a code, good once, for this errand, for five minutes of business time."""
     code = secrets.token_hex(16)
     store.run(
-        "insert into login_code (code, payer, expires_at) values (:code, :payer, :expires_at)",
+        """insert into phone_code (code, payer, errand, expires_at)
+           values (:code, :payer, :errand, :expires_at)""",
         code=code,
         payer=payer.id,
-        expires_at=stored(wall() + CODE_LIFE),
+        errand=errand,
+        expires_at=stored(at + CODE_LIFE),
     )
     return code
 
 
-def redeem_code(store: Store, code: str) -> Payer | None:
-    """Whose code this is, once; None for an unknown, used or expired one."""
-    row = store.row("select payer, expires_at from login_code where code = :code", code=code)
-    won = store.run("update login_code set used = 1 where code = :code and used = 0", code=code)
-    if row is None or won == 0 or loaded(row["expires_at"]) < wall():
+def redeem_code(store: Store, code: str, errand: Errand, at: datetime) -> Payer | None:
+    """Whose code this is, once; None for an unknown, used or expired one, or one for another errand."""
+    row = store.row(
+        """update phone_code set used = 1 where code = :code and errand = :errand and used = 0
+           returning payer, expires_at""",
+        code=code,
+        errand=errand,
+    )
+    if row is None or loaded(row["expires_at"]) < at:
         return None
     return find_payer(store, row["payer"])

@@ -26,7 +26,7 @@ from simulators.alipay.refusals import (
 )
 from simulators.alipay.wording import from_local, rendered, sign_content
 from simulators.faults import Act, Fault, Moment, Part, Struck, bad_gateway, strike
-from simulators.people import redeem_code
+from simulators.people import Errand, redeem_code
 
 OK = {"code": "10000", "msg": "Success"}
 CLOCKS_MAY_DIFFER = timedelta(hours=24)
@@ -40,7 +40,7 @@ def oauth_token(platform: Alipay, call: Call) -> dict[str, Any]:
     """Whose login code this is; it works once. A success carries no `code` field."""
     if call.params.get("grant_type") != "authorization_code":
         raise invalid("isv.grant-type-invalid", "grant_type 参数不正确")
-    payer = redeem_code(platform.store, call.params.get("code", ""))
+    payer = redeem_code(platform.store, call.params.get("code", ""), Errand.LOGIN, call.now)
     if payer is None:
         raise invalid("isv.code-invalid", "授权码code无效")
     return {

@@ -1,12 +1,11 @@
 """WeChat Pay's part of the control API: what payers tap, and what becomes of orders."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Litestar, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody
-from msgspec import Meta
 
 from simulators import control, days, payment_codes
 from simulators.control import PAGE_MAX, payer_called
@@ -15,7 +14,7 @@ from simulators.people import PhoneRefusal
 from simulators.wechat_pay import (
     charging,
     control_keys,
-    mini_program,
+    control_mini_program,
     paying,
     phone,
     refunds,
@@ -39,11 +38,6 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code_url: str
 
 
-class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    template_id: Annotated[str, Meta(min_length=1)]
-    count: Annotated[int, Meta(ge=1, le=1000)] = 1
-
-
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Literal["SUCCESS", "CLOSED", "ABNORMAL"]
 
@@ -52,8 +46,9 @@ def app(platform: WechatPay) -> Litestar:
     return control.app(
         platform,
         *payment_codes.CONTROL,
-        *(pay, scan, abandon, asked_to_confirm, confirm, refuse, consent, messages),
+        *(pay, scan, abandon, asked_to_confirm, confirm, refuse),
         *(orders, order, end_refund),
+        *control_mini_program.CONTROL,
         *days.CONTROL,
         *control_keys.HANDLERS,
         *phone.CONTROL,
@@ -129,36 +124,6 @@ async def refuse(state: State, payer: FromPath[str], data: JSONBody[WhichOrder])
     who = payer_called(platform, payer)
     charging.refuse(platform, who, data.out_trade_no, await platform.now())
     return {"result": "requestPayment:fail cancel", "out_trade_no": data.out_trade_no}
-
-
-@post("/payers/{payer:str}/grants")
-async def consent(state: State, payer: FromPath[str], data: JSONBody[Consent]) -> dict[str, Any]:
-    """The payer allows this many more messages of one template."""
-    who = payer_called(state.platform, payer)
-    remaining = mini_program.consent(
-        state.platform, openid=who.id, template_id=data.template_id, count=data.count
-    )
-    return {"template_id": data.template_id, "remaining": remaining}
-
-
-@get("/payers/{payer:str}/messages")
-async def messages(state: State, payer: FromPath[str]) -> dict[str, Any]:
-    """The subscription messages on the payer's phone, the last hundred."""
-    who = payer_called(state.platform, payer)
-    rows = state.platform.store.rows(
-        "select * from message where openid = :openid order by seq desc limit 100", openid=who.id
-    )
-    return {
-        "items": [
-            {
-                "template_id": row["template_id"],
-                "page": row["page"],
-                "data": msgspec.json.decode(row["data"]),
-                "sent_at": row["sent_at"],
-            }
-            for row in rows
-        ]
-    }
 
 
 @get("/orders")

@@ -11,6 +11,7 @@ from simulators import bill_lines, bills, book, fees, keys, notices, payment_cod
 from simulators.clock import Now
 from simulators.faults import PAYING, Act, Fault, FaultBoard, Part
 from simulators.store import Store
+from simulators.wechat_pay import mini_program_tables
 from simulators.wechat_pay.key_ring import KeyRing
 
 SCHEMA = """
@@ -52,24 +53,6 @@ create table if not exists refund (
     received_account text not null default '支付用户零钱'
 ) strict;
 create table if not exists certificate_reader (client text primary key) strict;
-create table if not exists access_token (
-    token text primary key,
-    expires_at text not null
-) strict;
-create table if not exists subscription (
-    openid text not null,
-    template_id text not null,
-    remaining integer not null check (remaining >= 0),
-    primary key (openid, template_id)
-) strict;
-create table if not exists message (
-    seq integer primary key,
-    openid text not null,
-    template_id text not null,
-    page text not null,
-    data text not null,
-    sent_at text not null
-) strict;
 """
 
 FAULTS = (
@@ -85,6 +68,7 @@ FAULTS = (
     Fault("refund_abnormal", Part.COURSE, "退款最终异常 ABNORMAL", Act.MANGLE),
     Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
     Fault("refund_stuck", Part.COURSE, "退款一直处理中", Act.MANGLE),
+    Fault("risk_blocked", Part.LOGIN, "小程序登录：微信认定为高风险用户，拒绝登录（40226）"),
     Fault("bill_bad_hash", Part.BILL_LINK, "应答的账单摘要与文件不符", Act.MANGLE),
 )
 
@@ -130,6 +114,7 @@ class WechatPay:
             fees.SCHEMA,
             bills.SCHEMA,
             SCHEMA,
+            mini_program_tables.SCHEMA,
         )
         self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 

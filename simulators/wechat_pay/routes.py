@@ -22,6 +22,7 @@ from simulators.wechat_pay import (
     mini_program,
     refunds,
     security_echo,
+    subscribing,
     trades,
 )
 from simulators.wechat_pay.calls import Call, Reply
@@ -65,7 +66,8 @@ ENDPOINTS: tuple[tuple[HttpMethod, str, str, Endpoint], ...] = (
 MINI_PROGRAM: tuple[tuple[HttpMethod, str, str, mini_program.Answer], ...] = (
     (GET, "/sns/jscode2session", "jscode2session", mini_program.code_to_session),
     (POST, "/cgi-bin/stable_token", "stable_token", mini_program.stable_token),
-    (POST, "/cgi-bin/message/subscribe/send", "subscribe_send", mini_program.send_message),
+    (POST, "/wxa/business/getuserphonenumber", "getuserphonenumber", mini_program.phone_number),
+    (POST, "/cgi-bin/message/subscribe/send", "subscribe_send", subscribing.send_message),
 )
 
 
@@ -175,7 +177,7 @@ def _mini_handler(verb: HttpMethod, path: str, name: str, act: mini_program.Answ
         fault = await strike(taken, Moment.BEFORE, request)
         try:
             _mini_refuse_for(fault)
-            told = act(platform, request.query_params, body)
+            told = act(platform, mini_program.MiniCall(request.query_params, body, await platform.now()))
             _mini_refuse_for(await strike(taken, Moment.AFTER, request))
         except mini_program.MiniProgramRefusal as refusal:
             told = {"errcode": refusal.errcode, "errmsg": refusal.errmsg}

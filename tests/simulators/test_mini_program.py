@@ -1,60 +1,24 @@
-"""The mini-program platform: codes work once, consents are used up, the token is stable."""
+"""The mini-program platform: codes work once, the token is stable, the phone number has its own code."""
 
-from typing import Any
+import time
 
 import pytest
 
 from tests.simulators.conftest import Simulators
-
-WX = "wechat_pay"
-
-
-def session(simulators: Simulators, code: str, **change: str) -> dict[str, Any]:
-    card = simulators.cards[WX]
-    asked = {
-        "appid": card["appid"],
-        "secret": card["app_secret"],
-        "js_code": code,
-        "grant_type": "authorization_code",
-        **change,
-    }
-    answer = simulators.http.get(card["base_url"] + "/sns/jscode2session", params=asked)
-    assert answer.status_code == 200
-    return answer.json()
-
-
-def token(simulators: Simulators, **change: Any) -> dict[str, Any]:
-    card = simulators.cards[WX]
-    asked = {
-        "grant_type": "client_credential",
-        "appid": card["appid"],
-        "secret": card["app_secret"],
-        **change,
-    }
-    return simulators.http.post(card["base_url"] + "/cgi-bin/stable_token", json=asked).json()
-
-
-def send(simulators: Simulators, access_token: str, openid: str, **data: str) -> dict[str, Any]:
-    message = {
-        "touser": openid,
-        "template_id": "report-ready",
-        "page": "pages/reports/index",
-        "data": {name: {"value": value} for name, value in data.items()},
-    }
-    return simulators.http.post(
-        simulators.cards[WX]["base_url"] + "/cgi-bin/message/subscribe/send",
-        params={"access_token": access_token},
-        json=message,
-    ).json()
-
-
-def new_payer(simulators: Simulators) -> str:
-    return simulators.control(WX, "POST", "/payers")["openid"]
+from tests.simulators.raw_mini_program import (
+    login_code,
+    new_payer,
+    phone,
+    send,
+    session,
+    token,
+)
+from tests.simulators.raw_wechat_pay import WX
 
 
 def test_a_login_code_tells_the_openid_once(simulators: Simulators) -> None:
     openid = new_payer(simulators)
-    code = simulators.control(WX, "POST", f"/payers/{openid}/login-codes")["code"]
+    code = login_code(simulators, openid)
     assert session(simulators, code, appid="wx0000000000000000")["errcode"] == 40013
     assert session(simulators, code, secret="guess")["errcode"] == 40125
     assert session(simulators, code, grant_type="password")["errcode"] == 40002
@@ -63,6 +27,35 @@ def test_a_login_code_tells_the_openid_once(simulators: Simulators) -> None:
     assert told["session_key"]
     assert session(simulators, code)["errcode"] == 40029
     assert session(simulators, "never issued")["errcode"] == 40029
+
+
+def test_a_code_lives_five_minutes(simulators: Simulators) -> None:
+    openid = new_payer(simulators)
+    in_time, late = login_code(simulators, openid), login_code(simulators, openid)
+    simulators.clock.forward(seconds=295)
+    assert session(simulators, in_time)["openid"] == openid
+    simulators.clock.forward(seconds=6)
+    assert session(simulators, late)["errcode"] == 40029
+
+
+def test_nobody_logs_in_more_than_a_hundred_times_a_minute(simulators: Simulators) -> None:
+    openid = new_payer(simulators)
+    for _ in range(100):
+        assert session(simulators, login_code(simulators, openid))["openid"] == openid
+    assert session(simulators, login_code(simulators, openid))["errcode"] == 45011
+    other = new_payer(simulators)
+    assert session(simulators, login_code(simulators, other))["openid"] == other
+    simulators.clock.forward(seconds=60)
+    assert session(simulators, login_code(simulators, openid))["openid"] == openid
+
+
+@pytest.mark.sees(WX, "risk_blocked")
+def test_a_distrusted_person_does_not_come_in(simulators: Simulators) -> None:
+    openid, other = new_payer(simulators), new_payer(simulators)
+    simulators.control(WX, "POST", "/faults", name="risk_blocked", reference=openid)
+    assert session(simulators, login_code(simulators, other))["openid"] == other
+    assert session(simulators, login_code(simulators, openid))["errcode"] == 40226
+    assert session(simulators, login_code(simulators, openid))["openid"] == openid
 
 
 def test_the_token_stays_until_it_is_refreshed_by_force(simulators: Simulators) -> None:
@@ -76,43 +69,95 @@ def test_the_token_stays_until_it_is_refreshed_by_force(simulators: Simulators) 
     assert token(simulators, appid=1)["errcode"] == 47001
 
 
-def test_one_consent_is_one_message(simulators: Simulators) -> None:
-    openid, access = new_payer(simulators), token(simulators)["access_token"]
-    assert send(simulators, access, openid, thing1="检验报告")["errcode"] == 43101
-    grant = {"template_id": "report-ready", "count": 1}
-    simulators.control(WX, "POST", f"/payers/{openid}/grants", **grant)
-    assert send(simulators, access, openid, thing1="检验报告已出")["errcode"] == 0
-    assert send(simulators, access, openid, thing1="检验报告已出")["errcode"] == 43101
-    got = simulators.control(WX, "GET", f"/payers/{openid}/messages")["items"]
-    assert [(m["template_id"], m["data"]) for m in got] == [("report-ready", {"thing1": "检验报告已出"})]
+def test_for_its_last_five_minutes_the_old_token_is_good_beside_the_new(simulators: Simulators) -> None:
+    simulators.clock.forward(days=1)
+    old = token(simulators)
+    simulators.clock.forward(seconds=old["expires_in"] - 310)
+    assert token(simulators)["access_token"] == old["access_token"]
+    simulators.clock.forward(seconds=15)
+    new = token(simulators)
+    assert new["access_token"] != old["access_token"]
+    for good in (old, new):
+        assert send(simulators, good["access_token"], "o")["errcode"] == 40003
+    simulators.clock.forward(seconds=300)
+    assert send(simulators, old["access_token"], "o")["errcode"] == 42001
+    assert send(simulators, new["access_token"], "o")["errcode"] == 40003
 
 
-@pytest.mark.parametrize(
-    ("name", "good", "bad"),
-    [
-        ("thing1", "检验报告", "长" * 21),
-        ("number2", "12", "twelve"),
-        ("character_string3", "A-012", "中文"),
-        ("time4", "2026年11月23日 09:30", "soon"),
-        ("date5", "2026-11-23", "soon"),
-        ("amount6", "¥12.50", "much"),
-        ("phrase7", "已完成", "done"),
-        ("name8", "张三", "1"),
-    ],
-)
-def test_a_field_holds_what_its_kind_allows(simulators: Simulators, name: str, good: str, bad: str) -> None:
+def test_force_is_used_twenty_times_a_day_and_half_a_minute_apart(simulators: Simulators) -> None:
+    simulators.clock.forward(days=1)
+    first = token(simulators, force_refresh=True)["access_token"]
+    assert token(simulators, force_refresh=True)["access_token"] == first
+    seen = {first}
+    for _ in range(19):
+        simulators.clock.forward(seconds=30)
+        seen.add(token(simulators, force_refresh=True)["access_token"])
+    assert len(seen) == 20
+    simulators.clock.forward(seconds=30)
+    assert token(simulators, force_refresh=True)["errcode"] == 45009
+    assert token(simulators)["access_token"] in seen
+    simulators.clock.forward(days=1)
+    assert token(simulators, force_refresh=True)["access_token"] not in seen
+
+
+def test_a_phone_code_tells_the_number_once(simulators: Simulators) -> None:
     openid, access = new_payer(simulators), token(simulators)["access_token"]
-    simulators.control(WX, "POST", f"/payers/{openid}/grants", template_id="report-ready")
-    assert send(simulators, access, openid, **{name: bad})["errcode"] == 47003
-    assert send(simulators, access, openid, **{name: good})["errcode"] == 0
-    assert send(simulators, access, openid, unknown1="x")["errcode"] == 47003
-    assert send(simulators, access, "o" * 28, **{name: good})["errcode"] == 40003
+    simulators.control(WX, "POST", f"/payers/{openid}/phone-number", number="19900001234")
+    issued = simulators.control(WX, "POST", f"/payers/{openid}/phone-codes")
+    assert phone(simulators, "guess", issued["code"])["errcode"] == 40001
+    assert phone(simulators, "", issued["code"])["errcode"] == 41001
+    told = phone(simulators, access, issued["code"])
+    stamp = told["phone_info"]["watermark"].pop("timestamp")
+    assert told == {
+        "errcode": 0,
+        "errmsg": "ok",
+        "phone_info": {
+            "phoneNumber": "19900001234",
+            "purePhoneNumber": "19900001234",
+            "countryCode": "86",
+            "watermark": {"appid": simulators.cards[WX]["appid"]},
+        },
+    }
+    assert abs(stamp - time.time() - simulators.clock.offset.total_seconds()) < 5
+    assert phone(simulators, access, issued["code"])["errcode"] == 40029
+
+
+def test_a_login_code_is_no_phone_code_and_neither_the_other_way(simulators: Simulators) -> None:
+    openid, access = new_payer(simulators), token(simulators)["access_token"]
+    for_login = login_code(simulators, openid)
+    for_phone = simulators.control(WX, "POST", f"/payers/{openid}/phone-codes")["code"]
+    assert phone(simulators, access, for_login)["errcode"] == 40029
+    assert session(simulators, for_phone)["errcode"] == 40029
+    assert phone(simulators, access, for_phone)["errcode"] == 0
+    assert session(simulators, for_login)["openid"] == openid
+
+
+def test_a_phone_code_lives_five_minutes_and_is_for_one_person(simulators: Simulators) -> None:
+    openid = new_payer(simulators)
+    codes = [simulators.control(WX, "POST", f"/payers/{openid}/phone-codes")["code"] for _ in range(3)]
+    access = token(simulators)["access_token"]
+    assert phone(simulators, access, codes[0], openid=new_payer(simulators))["errcode"] == 40003
+    assert phone(simulators, access, codes[1], openid=openid)["errcode"] == 0
+    simulators.clock.forward(seconds=301)
+    assert phone(simulators, token(simulators)["access_token"], codes[2])["errcode"] == 40029
+
+
+def test_a_number_stays_and_a_foreign_one_carries_its_country(simulators: Simulators) -> None:
+    openid, access = new_payer(simulators), token(simulators)["access_token"]
+    path = f"/payers/{openid}/phone-codes"
+    made_up = [simulators.control(WX, "POST", path)["number"] for _ in range(2)]
+    assert made_up[0] == made_up[1]
+    assert made_up[0].startswith("199")
+    simulators.control(WX, "POST", f"/payers/{openid}/phone-number", number="51234567", country_code="852")
+    info = phone(simulators, access, simulators.control(WX, "POST", path)["code"])["phone_info"]
+    assert (info["phoneNumber"], info["purePhoneNumber"]) == ("+852 51234567", "51234567")
+    assert info["countryCode"] == "852"
 
 
 @pytest.mark.parametrize(("fault", "errcode"), [("error_before", -1), ("busy", 45011)])
 def test_the_platform_can_be_busy_before_it_looks(simulators: Simulators, fault: str, errcode: int) -> None:
     openid = new_payer(simulators)
-    code = simulators.control(WX, "POST", f"/payers/{openid}/login-codes")["code"]
+    code = login_code(simulators, openid)
     simulators.control(WX, "POST", "/faults", name=fault, endpoint="jscode2session")
     assert session(simulators, code)["errcode"] == errcode
     assert session(simulators, code)["openid"] == openid
@@ -120,7 +165,7 @@ def test_the_platform_can_be_busy_before_it_looks(simulators: Simulators, fault:
 
 def test_a_code_is_used_up_even_if_the_answer_is_an_error(simulators: Simulators) -> None:
     openid = new_payer(simulators)
-    code = simulators.control(WX, "POST", f"/payers/{openid}/login-codes")["code"]
+    code = login_code(simulators, openid)
     simulators.control(WX, "POST", "/faults", name="error_after", endpoint="jscode2session")
     assert session(simulators, code)["errcode"] == -1
     assert session(simulators, code)["errcode"] == 40029
