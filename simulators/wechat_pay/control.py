@@ -12,7 +12,15 @@ from simulators import control, days, payment_codes
 from simulators.control import PAGE_MAX, payer_called
 from simulators.payment_codes import WhichOrder
 from simulators.people import PhoneRefusal
-from simulators.wechat_pay import charging, mini_program, paying, phone, refunds, trades
+from simulators.wechat_pay import (
+    charging,
+    control_mixed,
+    mini_program,
+    paying,
+    phone,
+    refunds,
+    trades,
+)
 from simulators.wechat_pay.platform import WechatPay
 
 
@@ -46,6 +54,7 @@ def app(platform: WechatPay) -> Litestar:
         *payment_codes.CONTROL,
         *(pay, scan, abandon, asked_to_confirm, confirm, refuse, consent, messages),
         *(orders, order, end_refund),
+        *control_mixed.CONTROL,
         *days.CONTROL,
         *phone.CONTROL,
     )

@@ -12,6 +12,7 @@ from simulators import bill_lines, bills, book, fees, keys, notices, payment_cod
 from simulators.clock import Now
 from simulators.faults import PAYING, Act, Fault, FaultBoard, Part
 from simulators.store import Store
+from simulators.wechat_pay import mixed_tables
 
 SCHEMA = """
 create table if not exists trade (
@@ -82,6 +83,9 @@ FAULTS = (
     Fault("refund_abnormal", Part.COURSE, "退款最终异常 ABNORMAL", Act.MANGLE),
     Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
     Fault("refund_stuck", Part.COURSE, "退款一直处理中", Act.MANGLE),
+    Fault("insurance_fails", Part.SETTLING, "混合支付：现金已付，医保结算失败（MIX_PAY_FAIL）"),
+    Fault("cash_fails", Part.SETTLING, "混合支付：医保已结算，现金扣款失败（MIX_PAY_FAIL）"),
+    Fault("insurance_late", Part.SETTLING, "混合支付：现金已付，若干秒（业务时间）后医保才结算成功"),
     Fault("bill_bad_hash", Part.BILL_LINK, "应答的账单摘要与文件不符", Act.MANGLE),
 )
 
@@ -108,6 +112,8 @@ class WechatPay:
     def __init__(self, folder: Path, now: Now) -> None:
         kept = folder / "keys"
         self.now = now
+        self.folder = folder
+        self.verifying: set[str] = set()  # orders whose password is typed, and the bureau is asked
         self.identity = keys.remembered(kept / "wechat_pay_identity.json", _new_identity())
         self.merchant_key_path = kept / "wechat_pay_merchant_key.pem"
         self.merchant_certificate_path = kept / "wechat_pay_merchant_cert.pem"
@@ -138,6 +144,7 @@ class WechatPay:
             fees.SCHEMA,
             bills.SCHEMA,
             SCHEMA,
+            mixed_tables.SCHEMA,
         )
         self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 
