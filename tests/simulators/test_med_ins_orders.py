@@ -103,8 +103,11 @@ def test_what_does_not_go_together_is_refused(
 
 def test_the_cash_order_must_be_the_same_amount_and_unpaid(hospital: Hospital) -> None:
     asked = hospital.asked(CASH)
-    more = {"wechat_pay_cash_fee": 3_001, "total_fee": 3_001}
-    more["cash_add_detail"] = [{"cash_add_fee": 3_001, "cash_add_type": "FREIGHT"}]
+    more = {
+        "wechat_pay_cash_fee": 3_001,
+        "total_fee": 3_001,
+        "cash_add_detail": [{"cash_add_fee": 3_001, "cash_add_type": "FREIGHT"}],
+    }
     dearer = hospital.place({**asked, **more})
     assert (dearer.status_code, dearer.json()["code"]) == (403, "RULE_LIMIT")
     closing = f"/v3/pay/transactions/out-trade-no/{asked['out_trade_no']}/close"
