@@ -21,6 +21,7 @@ class Part(StrEnum):
     LOGIN = "login"  # whether somebody may enter the mini-program
     CHARGING = "charging"  # a payment code being charged
     CLOSING = "closing"  # an unpaid order being closed
+    SETTLING = "settling"  # insurance and cash paid with one password
     CANCELLING = "cancelling"  # an order being cancelled or reversed
     BILL = "bill"  # what a day's bill says
     BILL_LINK = "bill_link"  # the answer to asking for a bill

@@ -6,7 +6,7 @@ because the hospital they speak to runs on the same machine.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
@@ -89,6 +89,7 @@ class Manners(msgspec.Struct, frozen=True):
     compose: Callable[[Notice, Fault | None, datetime], Envelope]
     accepts: Callable[[int, bytes], bool]
     retry_after: Sequence[timedelta]
+    retry_after_of: Mapping[str, Sequence[timedelta]] = {}  # kinds with another patience
 
 
 class Courier:
@@ -258,7 +259,7 @@ class Courier:
         return answer.status_code, answer.content
 
     def _record(self, notice: Notice, delivery: Delivery, *, delivered: bool) -> None:
-        waits = self._manners.retry_after
+        waits = self._manners.retry_after_of.get(notice.kind, self._manners.retry_after)
         if delivered:
             state, wait = NoticeState.DELIVERED, timedelta(0)
         elif notice.attempts < len(waits):

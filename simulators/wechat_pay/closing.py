@@ -27,6 +27,8 @@ def close(platform: WechatPay, call: Call) -> Reply:
         raise invalid_request("付款码支付的订单不能关单，请调用撤销接口")
     if trade.state in ("SUCCESS", "REFUND") or _was_paid_meanwhile(platform, trade, call.now):
         raise order_paid()
+    if trade.out_trade_no in platform.verifying:
+        raise invalid_request("已完成验密，不允许关单")
     platform.store.run(
         "update trade set state = 'CLOSED' where out_trade_no = :no and state = 'NOTPAY'",
         no=trade.out_trade_no,

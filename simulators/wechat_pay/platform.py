@@ -11,7 +11,7 @@ from simulators import bill_lines, bills, book, fees, keys, notices, payment_cod
 from simulators.clock import Now
 from simulators.faults import PAYING, Act, Fault, FaultBoard, Part
 from simulators.store import Store
-from simulators.wechat_pay import mini_program_tables
+from simulators.wechat_pay import mini_program_tables, mixed_tables
 from simulators.wechat_pay.key_ring import KeyRing
 
 SCHEMA = """
@@ -69,6 +69,9 @@ FAULTS = (
     Fault("refund_closed", Part.COURSE, "退款最终关闭 CLOSED", Act.MANGLE),
     Fault("refund_stuck", Part.COURSE, "退款一直处理中", Act.MANGLE),
     Fault("risk_blocked", Part.LOGIN, "小程序登录：微信认定为高风险用户，拒绝登录（40226）"),
+    Fault("insurance_fails", Part.SETTLING, "混合支付：现金已付，医保结算失败（MIX_PAY_FAIL）"),
+    Fault("cash_fails", Part.SETTLING, "混合支付：医保已结算，现金扣款失败（MIX_PAY_FAIL）"),
+    Fault("insurance_late", Part.SETTLING, "混合支付：现金已付，若干秒（业务时间）后医保才结算成功"),
     Fault("bill_bad_hash", Part.BILL_LINK, "应答的账单摘要与文件不符", Act.MANGLE),
 )
 
@@ -96,6 +99,7 @@ class WechatPay:
         self.folder = folder
         kept = folder / "keys"
         self.now = now
+        self.verifying: set[str] = set()  # orders whose password is typed, and the bureau is asked
         self.identity = keys.remembered(kept / "wechat_pay_identity.json", _new_identity())
         self.merchant_key_path = kept / "wechat_pay_merchant_key.pem"
         self.merchant_certificate_path = kept / "wechat_pay_merchant_cert.pem"
@@ -115,6 +119,7 @@ class WechatPay:
             bills.SCHEMA,
             SCHEMA,
             mini_program_tables.SCHEMA,
+            mixed_tables.SCHEMA,
         )
         self.faults = FaultBoard(*FAULTS, *bill_lines.FAULTS)
 

@@ -56,6 +56,10 @@ def user_paying() -> Refusal:
     return Refusal(202, "USERPAYING", "用户支付中，需要输入密码")
 
 
+def rule_limit(message: str) -> Refusal:
+    return Refusal(403, "RULE_LIMIT", message)
+
+
 def resource_not_exists(message: str) -> Refusal:
     return Refusal(404, "RESOURCE_NOT_EXISTS", message)
 

@@ -20,6 +20,8 @@ from simulators.wechat_pay import (
     charging,
     closing,
     mini_program,
+    mixed_orders,
+    mixed_refunds,
     refunds,
     security_echo,
     subscribing,
@@ -36,11 +38,12 @@ from simulators.wechat_pay.signing import (
 )
 
 Endpoint = Callable[[WechatPay, Call], Reply]
-REQUEST_ID_CODES = {"OUT_TRADE_NO_USED": 268498688}
+REQUEST_ID_CODES = {"OUT_TRADE_NO_USED": 268498688, "NOT_FOUND": 268529515, "ALREADY_EXISTS": 268512536}
 
 GET, POST = HttpMethod.GET, HttpMethod.POST
 PAY = "/v3/pay/transactions"
 REFUNDS = "/v3/refund/domestic/refunds"
+MIXED = "/v3/med-ins"
 ENDPOINTS: tuple[tuple[HttpMethod, str, str, Endpoint], ...] = (
     (POST, f"{PAY}/jsapi", "jsapi", trades.place_jsapi),
     (POST, f"{PAY}/native", "native", trades.place_native),
@@ -57,6 +60,20 @@ ENDPOINTS: tuple[tuple[HttpMethod, str, str, Endpoint], ...] = (
         "abnormal_refund",
         abnormal_refunds.apply,
     ),
+    (POST, f"{MIXED}/orders", "med_ins_order", mixed_orders.place),
+    (
+        GET,
+        f"{MIXED}/orders/mix-trade-no/{{mix_trade_no:str}}",
+        "med_ins_query",
+        mixed_orders.query_by_mix_trade_no,
+    ),
+    (
+        GET,
+        f"{MIXED}/orders/out-trade-no/{{out_trade_no:str}}",
+        "med_ins_query",
+        mixed_orders.query_by_out_trade_no,
+    ),
+    (POST, f"{MIXED}/refunds/notify", "med_ins_refund_notify", mixed_refunds.notify),
     (GET, "/v3/certificates", "certificates", certificates.download),
     (POST, "/v3/security/echo", "security_echo", security_echo.echo),
     (GET, "/v3/bill/tradebill", "tradebill", bills.trade_bill),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from simulators.clock import Now
 from simulators.running import Business
-from simulators.wechat_pay import control, refunds, routes, trades
+from simulators.wechat_pay import control, mixed_orders, mixed_paying, refunds, routes
 from simulators.wechat_pay.bills import open_desk
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.telling import hire_courier
@@ -23,7 +23,8 @@ def opens(folder: Path, now: Now) -> Business:
     platform = opened(folder, now)
 
     def tick(now: datetime) -> None:
-        trades.lapse(platform, now)
+        mixed_orders.lapse(platform, now)
+        mixed_paying.settle_due(platform, now)
         refunds.finish_due(platform, now)
         platform.desk.close_due(now)
 

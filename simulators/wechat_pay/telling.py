@@ -22,17 +22,21 @@ RETRY_AFTER = (
     *(30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 1 * HOUR),
     *(3 * HOUR, 3 * HOUR, 3 * HOUR, 6 * HOUR, 6 * HOUR),
 )
+# The page on mixed payments: exponential, and nothing more after thirty seconds.
+MEDICAL_RETRY_AFTER = (2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND)
 SUMMARIES = {
     "TRANSACTION.SUCCESS": "支付成功",
     "REFUND.SUCCESS": "退款成功",
     "REFUND.CLOSED": "退款关闭",
     "REFUND.ABNORMAL": "退款异常",
     "SECURITY_ECHO.SUCCESS": "回调通知成功",
+    "MEDICAL_INSURANCE.SUCCESS": "医保混合收款成功",
 }
 # What each family of notifications calls its content, and the data sealed along with it.
 ORIGINALS = {
     "TRANSACTION": ("transaction", "transaction"),
     "REFUND": ("refund", "refund"),
+    "MEDICAL_INSURANCE": ("transaction", "transaction"),
     "SECURITY_ECHO": ("security", ""),
 }
 FOREIGN_SECRET = "0" * 32
@@ -48,6 +52,7 @@ def hire_courier(platform: WechatPay) -> Courier:
         compose=partial(compose, platform),
         accepts=lambda status, _reply: status in (200, 204),
         retry_after=RETRY_AFTER,
+        retry_after_of={"MEDICAL_INSURANCE.SUCCESS": MEDICAL_RETRY_AFTER},
     )
     return Courier(platform.store, platform.now, platform.faults, manners)
 

@@ -164,7 +164,11 @@ def local(text: str) -> str:
 def check_merchant(platform: WechatPay, asked: AnyOrder | ReverseRequest) -> None:
     """Refuse a merchant number that did not sign, and an application not bound to it."""
     same_merchant(platform, asked.mchid)
-    if asked.appid != platform.identity.appid:
+    check_appid(platform, asked.appid)
+
+
+def check_appid(platform: WechatPay, appid: str) -> None:
+    if appid != platform.identity.appid:
         raise Refusal(400, "APPID_MCHID_NOT_MATCH", "商户号mchid与appid不匹配，请检查绑定关系")
 
 
