@@ -130,7 +130,7 @@ def test_a_client_that_never_looks_again_is_left_behind(
 ) -> None:
     client = client_of(simulators, tmp_path, mode="certificate")
     assert client.query(out_trade_no=number())[0] == 404
-    monkeypatch.setattr(client._core, "_update_certificates", lambda: None)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(client._core, "_update_certificates", lambda: None)
     rotate(simulators, signs_after_seconds=0.0)
     with pytest.raises(Exception, match="verify the signature"):
         ordered(client, number())
