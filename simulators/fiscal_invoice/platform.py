@@ -57,8 +57,8 @@ FAULTS = (
     Fault("out_of_numbers", Part.COURSE, "开票时票号库存不足"),
     Fault("file_stuck", Part.COURSE, "开票成功，票据文件一直生成中"),
 )
-# Nothing carries a timestamp, and there is one key for all.
-SENSELESS = ("stale", "early", "unknown_key")
+# Nothing carries a timestamp, there is one key for all, and one notification of a bill.
+SENSELESS = ("stale", "early", "unknown_key", "reorder")
 
 OUTPATIENT, INPATIENT, PAPER = "33060126", "33060226", "33010126"
 BATCHES = (

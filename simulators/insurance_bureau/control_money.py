@@ -71,7 +71,7 @@ async def put_item(state: State, data: JSONBody[NewItem]) -> dict[str, Any]:
     return msgspec.to_builtins(item)
 
 
-@post("/days/{day:date}/closing", status_code=200)
+@post("/days/{day:date}/close", status_code=200)
 async def close_day(state: State, day: FromPath[date]) -> dict[str, int]:
     return {"cleared": clearing.close_day(state.platform, day)}
 

@@ -142,6 +142,7 @@ def test_where_somebody_is_insured_must_be_said(client: Client, person: dict[str
     client.output("2201", asked)
 
 
+@pytest.mark.sees(BUREAU, "lose_request", "error_before", "unavailable_before", "busy")
 @pytest.mark.parametrize("name", ["lose_request", "error_before", "unavailable_before", "busy"])
 def test_before_nothing_has_happened(
     simulators: Simulators, client: Client, person: dict[str, Any], name: str
@@ -153,6 +154,7 @@ def test_before_nothing_has_happened(
     client.output("2401", asked, msgid=msgid)
 
 
+@pytest.mark.sees(BUREAU, "lose_reply", "error_after", "unavailable_after")
 @pytest.mark.parametrize("name", ["lose_reply", "error_after", "unavailable_after"])
 def test_after_it_has_happened(
     simulators: Simulators, client: Client, person: dict[str, Any], name: str
@@ -164,6 +166,7 @@ def test_after_it_has_happened(
     assert client.call("2401", asked, msgid=msgid)["infcode"] == "-4"
 
 
+@pytest.mark.sees(BUREAU, "delay_before", "delay_after")
 @pytest.mark.parametrize("name", ["delay_before", "delay_after"])
 def test_a_reply_is_late(simulators: Simulators, client: Client, name: str) -> None:
     arm(simulators, name, endpoint="1101", seconds=0.5)
@@ -175,6 +178,7 @@ def test_a_reply_is_late(simulators: Simulators, client: Client, name: str) -> N
     assert took[0] >= 0.5 > took[1]
 
 
+@pytest.mark.sees(BUREAU, "forged_reply", "unsigned_reply", "tampered_reply")
 @pytest.mark.parametrize("name", ["forged_reply", "unsigned_reply", "tampered_reply"])
 def test_a_false_reply_is_not_believed(simulators: Simulators, client: Client, name: str) -> None:
     arm(simulators, name, endpoint="1101")
@@ -183,6 +187,7 @@ def test_a_false_reply_is_not_believed(simulators: Simulators, client: Client, n
     assert codes(client) == CONTROL
 
 
+@pytest.mark.sees(BUREAU, "stale_reply")
 def test_a_stale_reply_is_signed_but_old(simulators: Simulators, client: Client) -> None:
     arm(simulators, "stale_reply", endpoint="1101")
     stamps = []
@@ -194,6 +199,7 @@ def test_a_stale_reply_is_signed_but_old(simulators: Simulators, client: Client)
     assert stamps[1] - stamps[0] > 300_000
 
 
+@pytest.mark.sees(BUREAU, "garbled_reply")
 def test_a_garbled_reply_cannot_be_read(
     simulators: Simulators, client: Client, person: dict[str, Any]
 ) -> None:
@@ -203,6 +209,7 @@ def test_a_garbled_reply_cannot_be_read(
     client.output("1101", {"data": by_id_card(person)})
 
 
+@pytest.mark.sees(BUREAU, "sign_in_expired")
 def test_a_sign_in_expires_at_once(simulators: Simulators, client: Client) -> None:
     arm(simulators, "sign_in_expired", endpoint="1101")
     assert [codes(client), codes(client)] == [("-5", "sign_no")] * 2

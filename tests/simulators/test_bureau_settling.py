@@ -263,11 +263,12 @@ def test_a_reversal_names_its_settlement(simulators: Simulators, cashier: Cashie
 def test_what_is_cleared_stays(simulators: Simulators, cashier: Cashier) -> None:
     settled = cashier.treat("10.00")
     day = settled["setl_time"][:10]
-    assert simulators.control(BUREAU, "POST", f"/days/{day}/closing")["cleared"] >= 1
+    assert simulators.control(BUREAU, "POST", f"/days/{day}/close")["cleared"] >= 1
     assert "已清算" in cashier.refusal("2208", cashier.reversal(settled))
-    assert simulators.control(BUREAU, "POST", f"/days/{day}/closing")["cleared"] == 0
+    assert simulators.control(BUREAU, "POST", f"/days/{day}/close")["cleared"] == 0
 
 
+@pytest.mark.sees(BUREAU, "settle_refused", "reversal_refused")
 @pytest.mark.parametrize(("name", "infno"), [("settle_refused", "2207"), ("reversal_refused", "2208")])
 def test_the_bureau_may_simply_refuse(
     simulators: Simulators, cashier: Cashier, name: str, infno: str
@@ -283,6 +284,7 @@ def test_the_bureau_may_simply_refuse(
     cashier.client.output(infno, content)
 
 
+@pytest.mark.sees(BUREAU, "differs_from_presettle")
 def test_a_settlement_may_differ_from_what_was_promised(simulators: Simulators, cashier: Cashier) -> None:
     cashier.upload(cashier.line("XDEMO0001", "1000"))
     promised = cashier.presettle("1000.00")

@@ -227,6 +227,7 @@ def test_whoever_asked_is_told_when_the_file_is_there(
     assert content_of(client, json.loads(told.body))["billNo"] == bill["billNo"]
 
 
+@pytest.mark.sees(FISCAL)
 @pytest.mark.parametrize("fault", ["tamper", "forge"])
 def test_a_spoilt_notification_does_not_verify(
     simulators: Simulators, client: Client, merchant: Merchant, fault: str
@@ -245,6 +246,7 @@ def content_of(client: Client, envelope: dict[str, str]) -> dict[str, Any]:
     return json.loads(base64.b64decode(envelope["data"]))
 
 
+@pytest.mark.sees(FISCAL, "file_stuck")
 def test_the_stuck_file_stays_stuck(simulators: Simulators, client: Client) -> None:
     arm(simulators, "file_stuck")
     stuck, other = issued(client), issued(client)
@@ -253,6 +255,7 @@ def test_the_stuck_file_stays_stuck(simulators: Simulators, client: Client) -> N
     assert state(client, stuck)["fileState"] == "0"
 
 
+@pytest.mark.sees(FISCAL, "out_of_numbers")
 def test_a_fault_leaves_no_number(simulators: Simulators, client: Client) -> None:
     arm(simulators, "out_of_numbers")
     asked = outpatient()
@@ -260,6 +263,7 @@ def test_a_fault_leaves_no_number(simulators: Simulators, client: Client) -> Non
     client.call(ISSUE, asked)
 
 
+@pytest.mark.sees(FISCAL)
 @pytest.mark.parametrize("fault", ["forged_reply", "unsigned_reply", "tampered_reply"])
 def test_a_spoilt_answer_does_not_verify(simulators: Simulators, client: Client, fault: str) -> None:
     arm(simulators, fault)
@@ -267,6 +271,7 @@ def test_a_spoilt_answer_does_not_verify(simulators: Simulators, client: Client,
     assert reply["sign"] != signed(client.card, reply["data"], reply["noise"])
 
 
+@pytest.mark.sees(FISCAL)
 @pytest.mark.parametrize(
     ("fault", "code", "happened"),
     [("error_before", "E9999", False), ("error_after", "E9999", True), ("busy", "E9998", False)],

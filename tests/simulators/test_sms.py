@@ -219,6 +219,7 @@ def test_a_number_that_is_not_on_gets_nothing(
     assert not shown["arrived"]
 
 
+@pytest.mark.sees(SMS, "operator_rejects")
 def test_an_operator_may_refuse(simulators: Simulators, client: Client) -> None:
     number = new_number()
     simulators.control(SMS, "POST", "/faults", name="operator_rejects", reference=number)
@@ -229,6 +230,7 @@ def test_an_operator_may_refuse(simulators: Simulators, client: Client) -> None:
     assert settled(simulators, client, other)["ErrCode"] == "DELIVERED"
 
 
+@pytest.mark.sees(SMS, "report_lost")
 def test_a_lost_report_leaves_the_message_waiting(
     simulators: Simulators, client: Client, reported: Merchant
 ) -> None:
@@ -245,6 +247,7 @@ def test_a_lost_report_leaves_the_message_waiting(
     assert client.details(number, day)[0]["SendStatus"] == 1
 
 
+@pytest.mark.sees(SMS, "report_late")
 def test_a_late_report_comes_after_the_message(
     simulators: Simulators, client: Client, reported: Merchant
 ) -> None:
@@ -279,6 +282,7 @@ def test_a_report_is_repeated_until_it_is_acknowledged(
     eventually(look)
 
 
+@pytest.mark.sees(SMS, "no_credit")
 def test_messages_cost_what_their_length_says(simulators: Simulators, client: Client) -> None:
     before = simulators.control(SMS, "GET", "/book")["credit_fen"]
     simulators.control(SMS, "POST", "/templates", code="SMS_777", content="长" * 71)
@@ -289,6 +293,7 @@ def test_messages_cost_what_their_length_says(simulators: Simulators, client: Cl
     assert client.send(new_number())["Code"] == "isv.AMOUNT_NOT_ENOUGH"
 
 
+@pytest.mark.sees(SMS)
 @pytest.mark.parametrize(
     ("fault", "status", "code", "sent"),
     [
