@@ -79,7 +79,7 @@ def open_wallet(
 
 
 def find_payer(store: Store, payer_id: str) -> Payer | None:
-    row = store.row("select id, second_id from payer where :id in (id, second_id)", id=payer_id)
+    row = store.row("select id, second_id from payer where :id <> '' and :id in (id, second_id)", id=payer_id)
     if row is None:
         return None
     return Payer(row["id"], row["second_id"], balance_fen(store, wallet(row["id"])))

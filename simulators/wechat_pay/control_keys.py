@@ -111,6 +111,8 @@ async def send_echo(state: State, data: JSONBody[Echo]) -> dict[str, Any]:
         raise PhoneRefusal(404, "NO_SUCH_KEY", "没有这把有效的公钥或证书，GET /keys 列出全部")
     if not is_deliverable(data.notify_url):
         raise PhoneRefusal(400, "URL_INVALID", "notify_url 须为不带参数的公网 https 地址或本机地址")
+    if security_echo.is_too_long(data.echo_message):
+        raise PhoneRefusal(400, "MESSAGE_TOO_LONG", "echo_message 太长，通知里放不下它的密文")
     return {"id": security_echo.notify(platform, data.notify_url, data.echo_message, signer=signer, now=now)}
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 from simulators.wechat_pay.calls import Call, Reply, check_notify_url, parse
 from simulators.wechat_pay.platform import WechatPay
 from simulators.wechat_pay.refusals import param_error
-from simulators.wechat_pay.sensitive_fields import opened, sealed
+from simulators.wechat_pay.sensitive_fields import SEALED_BYTES_MAX, opened, sealed
 from simulators.wechat_pay.telling import tell
 
 KIND = "SECURITY_ECHO.SUCCESS"
@@ -29,6 +29,8 @@ def echo(platform: WechatPay, call: Call) -> Reply:
     asked = parse(call.body, EchoRequest)
     if not call.named_key:
         raise param_error("Wechatpay-Serial", "必填", location="header")
+    if is_too_long(asked.echo_message):
+        raise param_error("/echo_message", f"不能超过{SEALED_BYTES_MAX}字节")
     reply = {"echo_message": asked.echo_message}
     if asked.encrypted_echo_message is not None:
         text = opened(platform, call, "/encrypted_echo_message", asked.encrypted_echo_message)
@@ -37,6 +39,11 @@ def echo(platform: WechatPay, call: Call) -> Reply:
         check_notify_url(asked.notify_url)
         notify(platform, asked.notify_url, asked.echo_message, signer=call.signer, now=call.now)
     return Reply(200, reply)
+
+
+def is_too_long(message: str) -> bool:
+    """Its notification carries the message sealed, which has room for so much."""
+    return len(message.encode()) > SEALED_BYTES_MAX
 
 
 def notify(platform: WechatPay, url: str, message: str, *, signer: str, now: datetime) -> str:

@@ -35,6 +35,9 @@ def opened(platform: WechatPay, call: Call, field: str, sealed: str) -> str:
     return plain
 
 
+SEALED_BYTES_MAX = 214  # of 2048 bits, after the padding and two SHA-1 digests
+
+
 def sealed(platform: WechatPay, text: str) -> str:
     """What only the merchant can read: the platform seals under the merchant's certificate."""
     return b64encode(platform.merchant_public.encrypt(text.encode(), SEALING)).decode()

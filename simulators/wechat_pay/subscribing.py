@@ -3,10 +3,9 @@
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from simulators.people import find_payer
 from simulators.store import stored
@@ -42,13 +41,19 @@ PAGE = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*(?:\?[^\s#]*)?\Z")
 
 
 class Word(msgspec.Struct, frozen=True):
-    value: str
+    """What stands in one field; a number is as good as its digits."""
+
+    value: str | int | float
+
+    @property
+    def text(self) -> str:
+        return str(self.value)
 
 
 class MessageRequest(msgspec.Struct, frozen=True):
-    touser: str
-    template_id: Annotated[str, Meta(min_length=1)]
     data: dict[str, Word]
+    touser: str = ""
+    template_id: str = ""
     page: str = ""
     miniprogram_state: str = "formal"
     lang: str = "zh_CN"
@@ -76,7 +81,7 @@ def send_message(platform: WechatPay, call: MiniCall) -> dict[str, Any]:
             openid=asked.touser,
             template=asked.template_id,
             page=asked.page,
-            data=msgspec.json.encode({k: w.value for k, w in asked.data.items()}).decode(),
+            data=msgspec.json.encode({k: w.text for k, w in asked.data.items()}).decode(),
             now=stored(call.now),
         )
     return {"errcode": 0, "errmsg": "ok", "msgid": secrets.randbelow(10**15)}
@@ -103,17 +108,17 @@ def is_field(name: str) -> bool:
 def _fields_of(platform: WechatPay, template_id: str) -> Sequence[str]:
     """What the template must be given; until the first template is registered, any passes without fields."""
     fields = platform.store.value("select fields from template where template_id = :id", id=template_id)
-    if fields is None and platform.store.value("select count(*) from template"):
+    if not template_id or (fields is None and platform.store.value("select count(*) from template")):
         raise MiniProgramRefusal(40037, "invalid template_id")
     return msgspec.json.decode(fields, type=list[str]) if fields is not None else ()
 
 
 def _check_words(data: Mapping[str, Word], wanted: Sequence[str]) -> None:
     for name in wanted:
-        if name not in data or not data[name].value:
+        if name not in data or not data[name].text:
             raise MiniProgramRefusal(47003, f"argument invalid! data.{name}.value is empty")
     for name, word in data.items():
-        if not is_field(name) or not _rule(name).match(word.value):
+        if not is_field(name) or not _rule(name).match(word.text):
             raise MiniProgramRefusal(47003, f"argument invalid! data.{name}.value invalid")
 
 

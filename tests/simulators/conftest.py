@@ -13,7 +13,7 @@ import pytest
 from litestar import Litestar, Request, Response, post
 from litestar.datastructures import State
 
-from app.kernel.clock import wall
+from app.kernel.clock import LOCAL, wall
 from simulators.alipay.platform import Alipay
 from simulators.insurance_bureau.platform import Bureau
 from simulators.main import all_running
@@ -24,10 +24,12 @@ WAIT_S = 5.0
 
 
 class MovableClock:
-    """Business time: wall time plus what the test adds."""
+    """Business time: ten in the morning when the test begins, at whatever hour, and what the test adds."""
 
     def __init__(self) -> None:
-        self.offset = timedelta(0)
+        now = wall()
+        morning = now.astimezone(LOCAL).replace(hour=10, minute=0, second=0, microsecond=0)
+        self.offset = morning - now
 
     async def now(self) -> datetime:
         return wall() + self.offset

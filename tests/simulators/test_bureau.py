@@ -244,11 +244,3 @@ def test_the_hospital_may_speak_plainly(simulators: Simulators, client: Client) 
     finally:
         simulators.control(BUREAU, "POST", "/profile", profile="sm2_sm4")
     assert client.call("1101", {"data": by_id_card(person)})["infcode"] == "-3"
-
-
-def test_the_example_of_the_documentation_runs(simulators: Simulators) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "simulators.md").read_text(encoding="utf-8")
-    example = text.partition("## Insurance bureau")[2].partition("```python\n")[2].partition("```")[0]
-    known: dict[str, Any] = {"card": simulators.cards[BUREAU]}
-    exec(example, known)
-    assert known["answer"]["infcode"] == "0"

@@ -71,6 +71,7 @@ def test_a_refused_message_uses_no_consent(simulators: Simulators) -> None:
     grant(simulators, openid)
     assert send(simulators, access, openid, unknown1="x")["errcode"] == 47003
     assert send(simulators, access, openid, thing="no digit")["errcode"] == 47003
+    assert send(simulators, access, "", thing1="检验报告")["errcode"] == 40003
     assert send(simulators, access, "o" * 28, thing1="检验报告")["errcode"] == 40003
     assert send(simulators, "guess", openid, thing1="检验报告")["errcode"] == 40001
     assert send(simulators, access, openid, page="https://wx.example/", thing1="报告")["errcode"] == 41030

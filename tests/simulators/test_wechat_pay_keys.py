@@ -1,6 +1,7 @@
 """WeChat Pay's keys over time: rotations, the switch to the public key, and the self-test of a merchant."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,8 @@ async def test_the_async_client_lives_through_a_new_public_key(simulators: Simul
         assert (await old.query(out_trade_no=number()))[0] == 400
 
 
-def async_client(simulators: Simulators) -> Any:
-    settings = settings_of(simulators, wechatpay_type=wechatpayv3.async_.WeChatPayType.NATIVE)
+def async_client(simulators: Simulators, **other: Any) -> Any:
+    settings = settings_of(simulators, wechatpay_type=wechatpayv3.async_.WeChatPayType.NATIVE, **other)
     client = wechatpayv3.async_.AsyncWeChatPay(**settings)
     client._core._gate_way = simulators.cards[WX]["base_url"]  # pyright: ignore[reportPrivateUsage]
     return client
@@ -196,6 +197,8 @@ def test_an_old_seal_opens_as_long_as_its_key_is_good(simulators: Simulators, ra
     assert raw.call("POST", "/v3/security/echo", echo, serial=serial).status_code == 200
     other = raw.call("POST", "/v3/security/echo", echo, serial=raw.card["platform_public_key_id"])
     assert other.json()["code"] == "PARAM_ERROR"
+    simulators.clock.forward(seconds=HOUR + 1)
+    assert raw.call("POST", "/v3/security/echo", echo, serial=serial).json()["code"] == "PARAM_ERROR"
 
 
 def test_the_self_test_comes_back_and_is_notified(
@@ -234,6 +237,59 @@ def test_a_notification_under_an_unpublished_certificate_is_not_believed(
 
 def believes(client: Any, received: Received) -> bool:
     return client.callback(received.headers, received.body) is not None
+
+
+@pytest.mark.parametrize(("length", "status"), [(214, 200), (215, 400)])
+def test_the_self_test_is_as_short_as_a_seal(
+    simulators: Simulators, raw: Raw, merchant: Merchant, length: int, status: int
+) -> None:
+    asked = {"echo_message": "x" * length, "notify_url": merchant.url}
+    assert raw.call("POST", "/v3/security/echo", asked).status_code == status
+    sent = simulators.control_answer(WX, "POST", "/security-echoes", **asked)
+    assert sent.status_code == (201 if status == 200 else 400)
+
+
+@NAIVE
+async def test_the_async_client_follows_a_certificate_s_rotation(simulators: Simulators, raw: Raw) -> None:
+    client = async_client(simulators, public_key=None, public_key_id=None)
+    async with client:
+        for seconds in (0, 0, 601, HOUR):
+            simulators.clock.forward(seconds=seconds)
+            order = {"description": "挂号", "out_trade_no": number(), "amount": {"total": 1}}
+            assert (await client.pay(**order))[0] == 200
+            if seconds == 0 and len(listed(raw)) == 1:
+                rotate(simulators)
+
+
+@NAIVE
+def test_who_never_looks_again_is_left_behind_at_the_end(
+    simulators: Simulators, raw: Raw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(simulators, tmp_path, mode="certificate")
+    stale = client_of(simulators, tmp_path, mode="certificate")
+    monkeypatch.setattr(stale._core, "_update_certificates", lambda: None)
+    rotate(simulators, signs_after_seconds=HOUR)
+    assert ordered(stale, number())[0] == 200
+    simulators.clock.forward(seconds=HOUR + 1)
+    assert ordered(client, number())[0] == 200
+    with pytest.raises(Exception, match="verify the signature"):
+        ordered(stale, number())
+
+
+def test_a_folder_without_a_ring_opens(keys_folder: Path, tmp_path: Path) -> None:
+    """As an older version left it."""
+
+    async def no_clock() -> Any:
+        raise AssertionError("nobody asks the time")
+
+    shutil.copytree(keys_folder, tmp_path / "keys")
+    first = server.opened(tmp_path, no_clock)
+    card = first.card()
+    first.store.close()
+    (tmp_path / "keys" / "wechat_pay_key_ring.json").unlink()
+    again = server.opened(tmp_path, no_clock)
+    assert again.card() == card
+    again.store.close()
 
 
 def test_without_certificates_only_the_public_key_is_left(simulators: Simulators, raw: Raw) -> None:
