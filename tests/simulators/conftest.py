@@ -14,6 +14,7 @@ from litestar import Litestar, Request, Response, post
 from litestar.datastructures import State
 
 from app.kernel.clock import LOCAL, wall
+from simulators import notices, running
 from simulators.alipay.platform import Alipay
 from simulators.insurance_bureau.platform import Bureau
 from simulators.main import all_running
@@ -21,6 +22,8 @@ from simulators.serving import serving
 from simulators.wechat_pay.platform import WechatPay
 
 WAIT_S = 5.0
+# A test that moves the clock need not wait half a second until somebody looks at it.
+notices.LOOK_EVERY_S = running.LOOK_EVERY_S = 0.05
 
 
 class MovableClock:
@@ -136,10 +139,10 @@ def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def module_simulators(tmp_path_factory: pytest.TempPathFactory, keys_folder: Path) -> Iterator[Simulators]:
     folder = tmp_path_factory.mktemp("simulators")
     shutil.copytree(keys_folder, folder / "keys")
-    running = Simulators(folder)
-    running.start()
-    yield running
-    running.stop()
+    started = Simulators(folder)
+    started.start()
+    yield started
+    started.stop()
 
 
 @pytest.fixture
