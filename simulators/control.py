@@ -135,7 +135,7 @@ async def show_payer(state: State, payer: FromPath[str]) -> dict[str, Any]:
 async def issue_login_code(state: State, payer: FromPath[str]) -> dict[str, Any]:
     platform: Bank = state.platform
     who = payer_called(platform, payer)
-    code = people.issue_code(platform.store, who, people.Errand.LOGIN, await platform.now())
+    code = people.issue_code(platform.store, who, people.Errand.LOGIN)
     return {"code": code, "expires_in": int(people.CODE_LIFE.total_seconds())}
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from app.kernel.clock import wall
 from simulators.book import BANK, balance_fen, move, wallet
 from simulators.store import Store, loaded, stored
 
@@ -90,8 +91,11 @@ def newest(store: Store, *, limit: int) -> list[Payer]:
     return [Payer(row["id"], row["second_id"], balance_fen(store, wallet(row["id"]))) for row in rows]
 
 
-def issue_code(store: Store, payer: Payer, errand: Errand, at: datetime) -> str:
-    """The payer taps something: a code, good once, for this errand, for five minutes of business time."""
+def issue_code(store: Store, payer: Payer, errand: Errand) -> str:
+    """The payer taps something: a code, good once, for this errand, for five minutes of wall time.
+
+    Like every token: a demo's clock that is moved while somebody logs in must not end the login.
+    """
     code = secrets.token_hex(16)
     store.run(
         """insert into phone_code (code, payer, errand, expires_at)
@@ -99,12 +103,12 @@ def issue_code(store: Store, payer: Payer, errand: Errand, at: datetime) -> str:
         code=code,
         payer=payer.id,
         errand=errand,
-        expires_at=stored(at + CODE_LIFE),
+        expires_at=stored(wall() + CODE_LIFE),
     )
     return code
 
 
-def redeem_code(store: Store, code: str, errand: Errand, at: datetime) -> Payer | None:
+def redeem_code(store: Store, code: str, errand: Errand) -> Payer | None:
     """Whose code this is, once; None for an unknown, used or expired one, or one for another errand."""
     row = store.row(
         """update phone_code set used = 1 where code = :code and errand = :errand and used = 0
@@ -112,6 +116,6 @@ def redeem_code(store: Store, code: str, errand: Errand, at: datetime) -> Payer 
         code=code,
         errand=errand,
     )
-    if row is None or loaded(row["expires_at"]) < at:
+    if row is None or loaded(row["expires_at"]) < wall():
         return None
     return find_payer(store, row["payer"])

@@ -40,7 +40,7 @@ def oauth_token(platform: Alipay, call: Call) -> dict[str, Any]:
     """Whose login code this is; it works once. A success carries no `code` field."""
     if call.params.get("grant_type") != "authorization_code":
         raise invalid("isv.grant-type-invalid", "grant_type 参数不正确")
-    payer = redeem_code(platform.store, call.params.get("code", ""), Errand.LOGIN, call.now)
+    payer = redeem_code(platform.store, call.params.get("code", ""), Errand.LOGIN)
     if payer is None:
         raise invalid("isv.code-invalid", "授权码code无效")
     return {

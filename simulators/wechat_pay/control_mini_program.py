@@ -48,7 +48,7 @@ async def issue_phone_code(state: State, payer: FromPath[str]) -> dict[str, Any]
     """The payer taps the phone-number button and agrees."""
     platform: WechatPay = state.platform
     who = payer_called(platform, payer)
-    code = people.issue_code(platform.store, who, Errand.PHONE_NUMBER, await platform.now())
+    code = people.issue_code(platform.store, who, Errand.PHONE_NUMBER)
     kept = mini_program.number_of(platform, who)
     return {
         "code": code,

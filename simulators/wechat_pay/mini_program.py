@@ -63,7 +63,7 @@ def code_to_session(platform: WechatPay, call: MiniCall) -> dict[str, Any]:
     _is_ours(platform, call.query.get("appid", ""), call.query.get("secret", ""))
     if call.query.get("grant_type") != "authorization_code":
         raise MiniProgramRefusal(40002, "invalid grant_type")
-    payer = redeem_code(platform.store, call.query.get("js_code", ""), Errand.LOGIN, call.now)
+    payer = redeem_code(platform.store, call.query.get("js_code", ""), Errand.LOGIN)
     if payer is None:
         raise MiniProgramRefusal(40029, "invalid code")
     if platform.faults.take(Part.LOGIN, endpoint="jscode2session", text=payer.id):
@@ -94,7 +94,7 @@ def phone_number(platform: WechatPay, call: MiniCall) -> dict[str, Any]:
     """The number behind a code from the phone-number button, which is not a login code."""
     check_token(platform, call)
     asked = parse(call.body, PhoneRequest)
-    payer = redeem_code(platform.store, asked.code, Errand.PHONE_NUMBER, call.now)
+    payer = redeem_code(platform.store, asked.code, Errand.PHONE_NUMBER)
     if payer is None:
         raise MiniProgramRefusal(40029, "invalid code")
     if asked.openid is not None and asked.openid != payer.id:
