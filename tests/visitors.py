@@ -57,16 +57,21 @@ async def find_place(
 
     An untouched one has its whole capacity: what a story does there is all that happens there.
     """
+    found: list[Place] = []
     for department in (await phone.get("/departments"))["items"]:
         if department_ids is not None and department["id"] not in department_ids:
             continue
         shown = await phone.get(f"/departments/{department['id']}/sessions", days=1)
-        for session in (s for s in reversed(shown["items"]) if s["free"]):
+        for session in (s for s in shown["items"] if s["free"]):
             windows = (await phone.get(f"/sessions/{session['session_id']}/windows"))["items"]
-            for window in reversed(windows):
-                if window["bookable"] and (window["free"] == window["capacity"] or not untouched):
-                    return Place(session, window)
-    raise StepBroken("no window of today is free")
+            found += [
+                Place(session, window)
+                for window in windows
+                if window["bookable"] and (window["free"] == window["capacity"] or not untouched)
+            ]
+    if not found:
+        raise StepBroken("no window of today is free")
+    return max(found, key=lambda place: place.window["starts_at"])
 
 
 async def hold(visitor: Visitor, place: Place) -> dict[str, Any]:
